@@ -1,0 +1,30 @@
+/* Records to bytes and back: struct input <-> the protobuf message Record of tapline.proto. The only
+ * file that speaks to protobuf-c. A record carries the engine time and one kind; its seq is its place in
+ * the journal. */
+#ifndef TAPLINE_JOURNAL_CODEC_H
+#define TAPLINE_JOURNAL_CODEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "statemachine/input.h"
+
+/* Scratch memory of one decoder; the texts and bytes of the decoded input live in it until the next
+ * decode. About 20 KiB; put it where it lives long (no init needed beyond zero). */
+struct codec_scratch {
+    _Alignas(16) uint8_t arena[16384];
+    size_t used;
+};
+
+/* Encodes input (its seq is not written) to `to`. Returns the bytes written, at most capacity.
+ * Errors: 0 when it does not fit or a text is over its limit of base/limits.h. */
+MUST_USE size_t codec_encode(const struct input *input, uint8_t *to, size_t capacity);
+
+/* Decodes one record into *input with the given seq. Total: any bytes give OK or an error, never a
+ * crash. Errors: STATUS_INVALID not a record, a field out of its shape (address not 20 bytes, text over
+ * its limit ...); STATUS_VERSION a kind this build does not know. */
+MUST_USE enum status codec_decode(struct codec_scratch *scratch, uint64_t seq, const uint8_t *bytes,
+                                  size_t length, struct input *input);
+
+#endif

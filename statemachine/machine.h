@@ -1,0 +1,147 @@
+/* The deterministic state machine: rules.md as a function of (state, input). Same state, same input,
+ * same events, postings and bytes, on any machine, any day. It allocates nothing after machine_init,
+ * reads no clock, calls nothing of the operating system, and is total: every decodable input has an
+ * outcome. One thread owns a machine. */
+#ifndef TAPLINE_STATEMACHINE_MACHINE_H
+#define TAPLINE_STATEMACHINE_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "statemachine/event.h"
+#include "statemachine/input.h"
+
+#define MACHINE_RULES_VERSION 1
+
+struct machine;
+
+/* Capacities. Reaching one is a refusal: accounts and transfers LIMIT, bets and nonces OVERLOADED. */
+struct machine_limits {
+    uint32_t accounts_max;
+    uint32_t open_bets_max; /* accepted and confirmed, of all accounts */
+    uint32_t nonces_max;    /* live at one time */
+    uint32_t transfers_max; /* external references, kept for ever */
+};
+
+/* 1,000,000 accounts, 1,000,000 open bets, 500,000 nonces and 2,000,000 transfers: below 1 GiB. */
+void machine_default_limits(struct machine_limits *limits);
+
+/* The size of the one arena a machine with these limits lives in. */
+size_t machine_bytes(const struct machine_limits *limits);
+
+/* Makes an empty machine (before genesis) in arena[0..machine_bytes), aligned to 64 and all zero.
+ * Owns: nothing; the caller frees the arena when done with the machine. */
+struct machine *machine_init(void *arena, const struct machine_limits *limits);
+
+/* Applies one input: seq = last + 1 and time >= the last one's (CHECKed: the journal guarantees it).
+ * Before the first applied Config only Config and Start records have an effect; taps and transfers are
+ * refused NOT_FOUND. */
+void machine_apply(struct machine *machine, const struct input *input,
+                   const struct event_sink *sink);
+
+/* What machine_apply would answer to this tap now, without doing it (the edge's advisory check). */
+enum tap_outcome { TAP_WOULD_BET, TAP_REPEATED, TAP_REFUSED };
+struct tap_check {
+    enum tap_outcome outcome;
+    enum reason reason; /* TAP_REFUSED: would be refused, with or without a bet */
+    uint64_t bet;       /* TAP_REPEATED: the first bet */
+};
+/* Rules 6.2 (a) to (h) at engine time now_ms. *known_nonce_only* stops after the nonce look-up. */
+struct tap_check machine_check_tap(const struct machine *machine, const struct tap *tap,
+                                   int64_t now_ms, bool known_nonce_only);
+
+/* --- Views: copies for readers, nothing borrowed unless said. --------------------------------- */
+
+struct market_view {
+    uint64_t seq;     /* last applied */
+    int64_t time_ms;  /* engine time */
+    uint64_t epoch;   /* 0 before genesis */
+    enum breaker_state breaker;
+    int64_t breaker_since_ms; /* grid time of the last change; 0 at genesis */
+    int64_t last_tick_ms;     /* last valid tick, 0 if none */
+    int64_t last_price_e4;
+    int64_t last_grid_ms; /* last grid record that took effect */
+    int64_t samples;      /* of the volatility estimate */
+    bool warm;            /* samples >= vol_warmup */
+    bool open;            /* warm, HEALTHY and the last tick young enough: bets are taken */
+    int64_t bankroll_micro;
+    int64_t reserved_micro; /* over all columns */
+    int64_t external_micro;
+    uint64_t v_fast_q64;
+    uint64_t v_slow_q64;
+    uint32_t accounts;
+    uint32_t open_bets;
+    uint32_t nonces;
+    uint32_t transfers;
+    int64_t band_e4_from; /* W holds for columns >= this, band_e4_before until then */
+    int64_t band_e4_before;
+};
+void machine_market(const struct machine *machine, struct market_view *view);
+
+/* The epoch in force; borrowed until the next apply. NULL before genesis. */
+const struct config *machine_config(const struct machine *machine);
+
+struct account_view {
+    uint64_t user_id; /* 0: unknown, all else 0 */
+    int64_t available_micro;
+    int64_t held_micro;
+    uint32_t open_bets;
+};
+void machine_account(const struct machine *machine, const uint8_t *address,
+                     struct account_view *view);
+
+/* Calls `visit` for each account in the order of user ids / each open bet in the order of ids. */
+void machine_each_account(const struct machine *machine, void *context,
+                          void (*visit)(void *context, const uint8_t *address,
+                                        const struct account_view *view));
+void machine_each_open_bet(const struct machine *machine, void *context,
+                           void (*visit)(void *context, const struct bet *bet));
+
+/* Fills *bet when bet `id` is open (accepted or confirmed); else false. */
+bool machine_open_bet(const struct machine *machine, uint64_t id, struct bet *bet);
+
+struct cell_view {
+    int64_t band;
+    int64_t lo_e4;
+    int64_t hi_e4;
+    uint32_t mult_centi; /* after the skew; offered cells only */
+};
+struct column_view {
+    int64_t column_ms;
+    int64_t band_e4;
+    bool open; /* engine time + pricing_delay_ms + min_lead_ms <= column */
+    uint32_t cell_count;
+    struct cell_view cells[LIMIT_BANDS]; /* bands ascending */
+};
+struct grid_view {
+    uint64_t seq;
+    int64_t time_ms;
+    uint64_t epoch;
+    int64_t tick_ms; /* the tick the multipliers come from; 0 when there is none: no cells */
+    int64_t price_e4;
+    enum breaker_state breaker;
+    uint32_t column_count;
+    struct column_view columns[LIMIT_COLUMNS]; /* T ascending */
+};
+/* The columns on offer at the machine's engine time, priced at the last valid tick. */
+void machine_grid(const struct machine *machine, struct grid_view *view);
+
+/* Checks every invariant of rules.md section 7 and of the tables. NULL when all hold, else one line
+ * that names the first that does not. Costs O(state). */
+const char *machine_invariant(const struct machine *machine);
+
+/* --- Snapshot: canonical bytes of the whole state, equal for equal states on any machine. -------- */
+
+/* Streams the bytes to `write` (called with pieces of any size). */
+void machine_snapshot(const struct machine *machine, void *context,
+                      void (*write)(void *context, const uint8_t *bytes, size_t count));
+
+/* Makes a machine from snapshot bytes in a fresh zeroed arena of machine_bytes(limits).
+ * Errors: STATUS_DAMAGED the bytes are not a snapshot; STATUS_VERSION another layout or rules version;
+ * STATUS_FULL the limits are too small for it. */
+MUST_USE enum status machine_restore(void *arena, const struct machine_limits *limits,
+                                     const uint8_t *bytes, size_t count, struct machine **machine);
+
+#endif
