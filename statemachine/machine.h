@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "statemachine/event.h"
 #include "statemachine/input.h"
+#include "statemachine/view.h"
 
 #define MACHINE_RULES_VERSION 1
 
@@ -54,41 +55,11 @@ struct tap_check machine_check_tap(const struct machine *machine, const struct t
 
 /* --- Views: copies for readers, nothing borrowed unless said. --------------------------------- */
 
-struct market_view {
-    uint64_t seq;     /* last applied */
-    int64_t time_ms;  /* engine time */
-    uint64_t epoch;   /* 0 before genesis */
-    enum breaker_state breaker;
-    int64_t breaker_since_ms; /* grid time of the last change; 0 at genesis */
-    int64_t last_tick_ms;     /* last valid tick, 0 if none */
-    int64_t last_price_e4;
-    int64_t last_grid_ms; /* last grid record that took effect */
-    int64_t samples;      /* of the volatility estimate */
-    bool warm;            /* samples >= vol_warmup */
-    bool open;            /* warm, HEALTHY and the last tick young enough: bets are taken */
-    int64_t bankroll_micro;
-    int64_t reserved_micro; /* over all columns */
-    int64_t external_micro;
-    uint64_t v_fast_q64;
-    uint64_t v_slow_q64;
-    uint32_t accounts;
-    uint32_t open_bets;
-    uint32_t nonces;
-    uint32_t transfers;
-    int64_t band_e4_from; /* W holds for columns >= this, band_e4_before until then */
-    int64_t band_e4_before;
-};
 void machine_market(const struct machine *machine, struct market_view *view);
 
 /* The epoch in force; borrowed until the next apply. NULL before genesis. */
 const struct config *machine_config(const struct machine *machine);
 
-struct account_view {
-    uint64_t user_id; /* 0: unknown, all else 0 */
-    int64_t available_micro;
-    int64_t held_micro;
-    uint32_t open_bets;
-};
 void machine_account(const struct machine *machine, const uint8_t *address,
                      struct account_view *view);
 
@@ -102,29 +73,6 @@ void machine_each_open_bet(const struct machine *machine, void *context,
 /* Fills *bet when bet `id` is open (accepted or confirmed); else false. */
 bool machine_open_bet(const struct machine *machine, uint64_t id, struct bet *bet);
 
-struct cell_view {
-    int64_t band;
-    int64_t lo_e4;
-    int64_t hi_e4;
-    uint32_t mult_centi; /* after the skew; offered cells only */
-};
-struct column_view {
-    int64_t column_ms;
-    int64_t band_e4;
-    bool open; /* engine time + pricing_delay_ms + min_lead_ms <= column */
-    uint32_t cell_count;
-    struct cell_view cells[LIMIT_BANDS]; /* bands ascending */
-};
-struct grid_view {
-    uint64_t seq;
-    int64_t time_ms;
-    uint64_t epoch;
-    int64_t tick_ms; /* the tick the multipliers come from; 0 when there is none: no cells */
-    int64_t price_e4;
-    enum breaker_state breaker;
-    uint32_t column_count;
-    struct column_view columns[LIMIT_COLUMNS]; /* T ascending */
-};
 /* The columns on offer at the machine's engine time, priced at the last valid tick. */
 void machine_grid(const struct machine *machine, struct grid_view *view);
 
