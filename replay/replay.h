@@ -37,7 +37,8 @@ struct replay_result {
     uint64_t records;            /* applied */
     uint64_t mismatches;         /* Attest records that did not fit */
     uint64_t first_mismatch_seq; /* the record attested, 0: none */
-    struct journal_head head;    /* of the records applied */
+    struct journal_head head;    /* of the records applied; seq 0: not known (the end was found by
+                                  * reading on, or the replay began behind seq 1) */
     struct journal_report
         journal; /* where the journal is damaged, or rule 'a' and where it ended */
     struct applier_report applier; /* the first record that was no record, or did not match */

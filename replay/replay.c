@@ -1,0 +1,172 @@
+#include "replay/replay.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PROGRESS_EVERY 4096 /* records between two calls of the hook */
+
+struct run {
+    struct applier *applier;
+    const struct replay_options *options;
+    struct replay_result *result;
+    struct journal_reader *reader;
+};
+
+static enum status say(struct run *run, enum status status, const char *text)
+{
+    snprintf(run->result->problem, sizeof run->result->problem, "%s", text);
+    return status;
+}
+
+static enum status check_invariant(struct run *run)
+{
+    const char *broken = machine_invariant(applier_machine(run->applier));
+    if (broken == NULL) {
+        return STATUS_OK;
+    }
+    snprintf(run->result->problem, sizeof run->result->problem,
+             "seq %" PRIu64 ": the invariant does not hold: %s", applier_seq(run->applier), broken);
+    return STATUS_MISMATCH;
+}
+
+/* A record whose frame was sound and whose content is none of ours. */
+static enum status bad_record(struct run *run, enum status status)
+{
+    run->result->applier = *applier_report(run->applier);
+    return say(run, status == STATUS_INVALID ? STATUS_DAMAGED : status,
+               run->result->applier.reason);
+}
+
+static enum status mismatch(struct run *run)
+{
+    struct replay_result *result = run->result;
+    if (result->mismatches == 0) {
+        result->applier = *applier_report(run->applier);
+        result->first_mismatch_seq = result->applier.of_seq;
+        snprintf(result->problem, sizeof result->problem, "%s", result->applier.reason);
+    }
+    result->mismatches += 1;
+    return run->options->mismatch_goes_on ? STATUS_OK : STATUS_MISMATCH;
+}
+
+static bool is_beyond(const struct replay_options *options, const struct input *input)
+{
+    return options->to_time_ms != 0 && input->time_ms > options->to_time_ms;
+}
+
+/* STATUS_END when the record lies behind the asked end. */
+static enum status apply_one(struct run *run, const struct journal_record *record)
+{
+    const struct replay_options *options = run->options;
+    const struct input *input;
+    enum status status =
+        applier_decode(run->applier, record->seq, record->bytes, record->length, &input);
+    if (status != STATUS_OK) {
+        return bad_record(run, status);
+    }
+    if (is_beyond(options, input)) {
+        return STATUS_END;
+    }
+    if (options->before != NULL) {
+        status = options->before(options->context, run->applier, record);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    status = applier_step(run->applier, options->sink);
+    run->result->records += 1;
+    if (status != STATUS_OK) {
+        status = mismatch(run);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    if (options->after != NULL) {
+        status = options->after(options->context, run->applier, record);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    if (options->invariant_every != 0 && run->result->records % options->invariant_every == 0) {
+        return check_invariant(run);
+    }
+    return STATUS_OK;
+}
+
+static void tell_progress(struct run *run)
+{
+    if (run->options->progress != NULL) {
+        uint64_t done;
+        uint64_t total;
+        journal_reader_progress(run->reader, &done, &total);
+        run->options->progress(run->options->context, run->result->records, done, total);
+    }
+}
+
+static enum status journal_problem(struct run *run, enum status status)
+{
+    const struct journal_report *report = &run->result->journal;
+    snprintf(run->result->problem, sizeof run->result->problem,
+             "%s, offset %" PRIu64 ", seq %" PRIu64 ": %s",
+             report->segment[0] != '\0' ? report->segment : "journal", report->offset, report->seq,
+             report->reason[0] != '\0' ? report->reason : status_text(status));
+    return status;
+}
+
+static enum status read_all(struct run *run)
+{
+    const struct replay_options *options = run->options;
+    for (;;) {
+        if (options->to_seq != 0 && applier_seq(run->applier) >= options->to_seq) {
+            return STATUS_OK;
+        }
+        struct journal_record record;
+        enum status status = journal_reader_next(run->reader, &record);
+        run->result->journal = *journal_reader_report(run->reader);
+        if (status == STATUS_END) {
+            return STATUS_OK;
+        }
+        if (status != STATUS_OK) {
+            return journal_problem(run, status);
+        }
+        status = apply_one(run, &record);
+        if (status == STATUS_END) {
+            return STATUS_OK;
+        }
+        if (status != STATUS_OK) {
+            return status;
+        }
+        if (run->result->records % PROGRESS_EVERY == 0) {
+            tell_progress(run);
+        }
+    }
+}
+
+enum status replay_run(struct applier *applier, const char *data_dir,
+                       const struct replay_options *options, struct replay_result *result)
+{
+    struct run run = {.applier = applier, .options = options, .result = result};
+    *result = (struct replay_result){0};
+    enum status status =
+        journal_reader_open(data_dir, options->disk, applier_seq(applier) + 1, &run.reader);
+    if (status != STATUS_OK) {
+        snprintf(result->problem, sizeof result->problem, "%s/journal: %s", data_dir,
+                 status == STATUS_NOT_FOUND ? "there is no journal" : status_text(status));
+        return status;
+    }
+    status = read_all(&run);
+    tell_progress(&run);
+    if (status == STATUS_OK && options->invariant_at_end) {
+        status = check_invariant(&run);
+    }
+    journal_reader_head(run.reader, &result->head);
+    if (result->head.seq != applier_seq(applier)) {
+        result->head = (struct journal_head){0};
+    }
+    journal_reader_free(run.reader);
+    if (status != STATUS_OK && result->problem[0] == '\0') {
+        return say(&run, status, status_text(status));
+    }
+    return status;
+}
