@@ -72,16 +72,6 @@ void options_print(const struct options *options);
 
 void options_free(struct options *options);
 
-/* A moment of the journal: a seq or an engine time, the other is 0. */
-struct moment {
-    uint64_t seq;
-    int64_t time_ms;
-};
-
-/* SEQ|TIME: digits below 10^12 are a seq (from 1), from 10^12 on milliseconds since 1970; or
- * `2026-11-20T07:08:28[.123]Z`. */
-MUST_USE bool options_moment(const char *text, struct moment *moment);
-
 /* Digits, 1 .. 2^63-1. */
 MUST_USE bool options_positive(const char *text, uint64_t *value);
 
