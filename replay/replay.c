@@ -100,7 +100,7 @@ static void tell_progress(struct run *run)
         uint64_t done;
         uint64_t total;
         journal_reader_progress(run->reader, &done, &total);
-        run->options->progress(run->options->context, run->result->records, done, total);
+        run->options->progress(run->options->progress_context, run->result->records, done, total);
     }
 }
 
@@ -147,9 +147,9 @@ enum status replay_run(struct applier *applier, const char *data_dir,
                        const struct replay_options *options, struct replay_result *result)
 {
     struct run run = {.applier = applier, .options = options, .result = result};
+    const uint64_t from_seq = applier_seq(applier) + 1;
     *result = (struct replay_result){0};
-    enum status status =
-        journal_reader_open(data_dir, options->disk, applier_seq(applier) + 1, &run.reader);
+    enum status status = journal_reader_open(data_dir, options->disk, from_seq, &run.reader);
     if (status != STATUS_OK) {
         snprintf(result->problem, sizeof result->problem, "%s/journal: %s", data_dir,
                  status == STATUS_NOT_FOUND ? "there is no journal" : status_text(status));
@@ -160,9 +160,11 @@ enum status replay_run(struct applier *applier, const char *data_dir,
     if (status == STATUS_OK && options->invariant_at_end) {
         status = check_invariant(&run);
     }
-    journal_reader_head(run.reader, &result->head);
-    if (result->head.seq != applier_seq(applier)) {
-        result->head = (struct journal_head){0};
+    if (from_seq == 1) {
+        journal_reader_head(run.reader, &result->head);
+        if (result->head.seq != applier_seq(applier)) {
+            result->head = (struct journal_head){0};
+        }
     }
     journal_reader_free(run.reader);
     if (status != STATUS_OK && result->problem[0] == '\0') {

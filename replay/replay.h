@@ -20,7 +20,7 @@ struct replay_options {
     bool mismatch_goes_on; /* count Attest records that do not fit instead of stopping at the first
                             */
 
-    void *context; /* of the three hooks */
+    void *context; /* of the two hooks; the sink has its own */
     /* All of what the state machine says, or NULL. During the calls applier_input is the record. */
     const struct event_sink *sink;
     /* Each record, decoded and not yet applied / just applied. May be NULL. Not OK ends the replay
@@ -30,19 +30,21 @@ struct replay_options {
     enum status (*after)(void *context, struct applier *applier,
                          const struct journal_record *record);
     /* Now and then; bytes read so far, bytes in all. May be NULL. */
-    void (*progress)(void *context, uint64_t records, uint64_t done_bytes, uint64_t total_bytes);
+    void *progress_context;
+    void (*progress)(void *progress_context, uint64_t records, uint64_t done_bytes,
+                     uint64_t total_bytes);
 };
 
 struct replay_result {
     uint64_t records;            /* applied */
     uint64_t mismatches;         /* Attest records that did not fit */
     uint64_t first_mismatch_seq; /* the record attested, 0: none */
-    struct journal_head head;    /* of the records applied; seq 0: not known (the end was found by
-                                  * reading on, or the replay began behind seq 1) */
-    struct journal_report
-        journal; /* where the journal is damaged, or rule 'a' and where it ended */
-    struct applier_report applier; /* the first record that was no record, or did not match */
-    char problem[512]; /* one line that says what ended the replay; "" when all is well */
+    /* Of the records applied; seq 0 where it is not known: the replay ended at a time, by reading
+     * one record more, or began behind seq 1. */
+    struct journal_head head;
+    struct journal_report journal; /* where the journal is damaged; rule 'a': where it ended */
+    struct applier_report applier; /* the first record that was none, or did not match */
+    char problem[512];             /* one line: what ended the replay; "" when all is well */
 };
 
 /* Replays DIR/journal into an applier that is new (or stands before some seq: then from there on).
