@@ -34,14 +34,16 @@ struct uv_loop_s;
 /* Where a feed delivers. */
 struct feed_sink {
     void *context;
-    /* A price message; borrowed for the call. */
-    void (*on_quote)(void *context, const struct source_quote *quote);
+    /* A price message; borrowed for the call. Answers as index_quote does: on a refusal the feed
+     * says so once and counts. */
+    enum status (*on_quote)(void *context, const struct source_quote *quote);
     /* One line for the operator's log; may be NULL. */
     void (*on_word)(void *context, const char *text);
 };
 
 struct feed_counts {
-    uint64_t quotes;      /* delivered */
+    uint64_t quotes;      /* delivered and taken */
+    uint64_t refused;     /* not taken by on_quote (a name too many or out of its shape) */
     uint64_t bad_lines;   /* lines: refused lines */
     uint64_t connections; /* lines: open now */
     bool ended;           /* replay: the end of the file, or damage, was reached */
@@ -59,8 +61,9 @@ MUST_USE enum status feed_open(const char *spec, struct feed **feed, char *error
  * be a recording (two clocks cannot both rule). */
 bool feed_recording(const struct feed *feed, struct clock_recording *recording);
 
-/* Begins. The clock outlives the feed and is running.
- * **Errors:** STATUS_USAGE bad address; STATUS_IN_USE port taken; STATUS_IO; STATUS_NO_MEMORY. */
+/* Begins. The clock outlives the feed and is running. After an error the feed is still to be closed
+ * and freed. **Errors:** STATUS_USAGE bad address; STATUS_IN_USE port taken; STATUS_IO;
+ * STATUS_NO_MEMORY. */
 MUST_USE enum status feed_start(struct feed *feed, struct uv_loop_s *loop, struct clock *clock,
                                 const struct feed_sink *sink, char *error, size_t error_bytes);
 
