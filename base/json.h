@@ -33,8 +33,11 @@ void json_i64(struct json *json, int64_t value);  /* "-42" */
 void json_u64(struct json *json, uint64_t value); /* "42" */
 void json_number(struct json *json, uint64_t value);
 void json_bool(struct json *json, bool value);
-void json_null(struct json *json);
-void json_string(struct json *json, const char *text); /* NUL terminated UTF-8, escaped */
+/* The JSON library of ingress exports these two names as well, and a function of the program would take
+ * the place of the library's own inside of it: hence other names for the linker. */
+void json_null(struct json *json) __asm__("tapline_json_null");
+/* NUL terminated UTF-8, escaped. */
+void json_string(struct json *json, const char *text) __asm__("tapline_json_string");
 /* Bytes that are not valid UTF-8 or are control characters leave as \u00XX of each byte. */
 void json_text(struct json *json, const char *text, size_t length);
 void json_hex(struct json *json, const char *prefix, const uint8_t *bytes, size_t count);
