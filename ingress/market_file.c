@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,13 +120,14 @@ static bool take_market(struct parser *parser, const char *value)
     return true;
 }
 
-/* The rules of one key beyond its range (bands odd ...) are config_problem's: the key is tried
- * alone on the defaults. The keys of pairs are not, their partner may stand in the epoch in force.
- */
-static const char *single_problem(enum config_key key, int64_t value)
+/* Range and rule of one key (bands odd ...) as config_problem words them: the key is tried alone on
+ * the defaults. Of the pairs only the range counts here, the partner may stand in the epoch in
+ * force. */
+static const char *key_problem(enum config_key key, int64_t value)
 {
-    if (key == CONFIG_degraded_ms || key == CONFIG_critical_ms || key == CONFIG_stake_min ||
-        key == CONFIG_stake_max) {
+    const bool paired = key == CONFIG_degraded_ms || key == CONFIG_critical_ms ||
+                        key == CONFIG_stake_min || key == CONFIG_stake_max;
+    if (paired && config_value_in_range(key, value)) {
         return NULL;
     }
     struct config config;
@@ -149,12 +149,7 @@ static bool take_integer(struct parser *parser, enum config_key key, const char 
                     config_key_name(key));
         return false;
     }
-    if (!config_value_in_range(key, number)) {
-        set_problem(parser, parser->line, "%s = %" PRId64 " is out of range", config_key_name(key),
-                    number);
-        return false;
-    }
-    const char *problem = single_problem(key, number);
+    const char *problem = key_problem(key, number);
     if (problem != NULL) {
         set_problem(parser, parser->line, "%s", problem);
         return false;
