@@ -84,4 +84,7 @@ void config_merge(const struct config *base, const struct config_change *change,
  * names the key and the rule. */
 const char *config_problem(const struct config *config);
 
+/* NULL when no *fixed* key differs between two epochs, else one line that names it. */
+const char *config_fixed_problem(const struct config *before, const struct config *after);
+
 #endif

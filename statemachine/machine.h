@@ -70,6 +70,10 @@ void machine_each_account(const struct machine *machine, void *context,
 void machine_each_open_bet(const struct machine *machine, void *context,
                            void (*visit)(void *context, const struct bet *bet));
 
+/* The same for one account, newest first; costs what it has open. */
+void machine_each_bet_of(const struct machine *machine, const uint8_t *address, void *context,
+                         void (*visit)(void *context, const struct bet *bet));
+
 /* Fills *bet when bet `id` is open (accepted or confirmed); else false. */
 bool machine_open_bet(const struct machine *machine, uint64_t id, struct bet *bet);
 

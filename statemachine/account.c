@@ -1,0 +1,37 @@
+#include "statemachine/account.h"
+
+#include <string.h>
+
+#include "statemachine/mix.h"
+
+static uint64_t hash_of(const uint8_t *address)
+{
+    struct mix mix = MIX_START;
+    mix_bytes(&mix, address, ADDRESS_BYTES);
+    return mix.first;
+}
+
+uint32_t accounts_find(const struct accounts *accounts, const uint8_t *address)
+{
+    struct table_walk walk = table_walk(&accounts->by_address, hash_of(address));
+    uint32_t user_id;
+    while ((user_id = table_next(&walk)) != 0) {
+        if (memcmp(accounts->records[user_id].address, address, ADDRESS_BYTES) == 0) {
+            return user_id;
+        }
+    }
+    return 0;
+}
+
+uint32_t accounts_open(struct accounts *accounts, const uint8_t *address)
+{
+    if (accounts->count >= accounts->capacity) {
+        return 0;
+    }
+    accounts->count += 1;
+    struct account *account = &accounts->records[accounts->count];
+    *account = (struct account){0};
+    memcpy(account->address, address, ADDRESS_BYTES);
+    table_insert(&accounts->by_address, hash_of(address), accounts->count);
+    return accounts->count;
+}

@@ -1,0 +1,58 @@
+/* Replay protection (rules.md section 8): the nonces that are used and may still be shown again,
+ * kept until their message's time + 90 s of engine time, inclusive. Key = (account, nonce). */
+#ifndef TAPLINE_STATEMACHINE_NONCE_H
+#define TAPLINE_STATEMACHINE_NONCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "statemachine/input.h"
+#include "statemachine/mix.h"
+#include "statemachine/table.h"
+
+struct nonce {
+    uint8_t account[ADDRESS_BYTES];
+    uint8_t nonce[NONCE_BYTES];
+    uint32_t previous; /* in the order of first use */
+    uint32_t next;
+    int64_t message_ms;
+    uint64_t bet;      /* the first bet, accepted or rejected */
+    struct mix digest; /* of the signed text */
+};
+
+struct nonces {
+    struct nonce *records; /* from 1; free ones are chained by next */
+    uint32_t *heap;        /* record numbers, the earliest message at the root; from 1 */
+    uint32_t capacity;
+    uint32_t count;
+    uint32_t used;
+    uint32_t first_free;
+    uint32_t first; /* in the order of first use */
+    uint32_t last;
+    struct table by_key;
+};
+
+/* The entry of a tap's nonce that is live at engine time t, NULL when it is not known. */
+const struct nonce *nonces_find(const struct nonces *nonces, const struct tap *tap,
+                                int64_t time_ms);
+
+/* True when the tap has the bytes that the entry was made of: origin, account, market, column,
+ * band, stake, min_mult, config, nonce, time. Never the signature. */
+bool nonce_same_text(const struct nonce *nonce, const struct tap *tap);
+
+bool nonces_full(const struct nonces *nonces);
+
+/* Remembers a nonce that is not known; the table must not be full. */
+void nonces_use(struct nonces *nonces, const struct tap *tap, uint64_t bet);
+
+/* The same from stored fields, for the snapshot. */
+void nonces_put(struct nonces *nonces, const struct nonce *entry);
+
+/* Drops all whose time is past at engine time t; costs what it drops. */
+void nonces_expire(struct nonces *nonces, int64_t time_ms);
+
+/* NULL when the tables agree with each other, else what does not. */
+const char *nonces_problem(const struct nonces *nonces);
+
+#endif
