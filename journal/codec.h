@@ -1,6 +1,6 @@
-/* Records to bytes and back: struct input <-> the protobuf message Record of tapline.proto. The only
- * file that speaks to protobuf-c. A record carries the engine time and one kind; its seq is its place in
- * the journal. */
+/* Records to bytes and back: struct input <-> the protobuf message Record of tapline.proto. The
+ * only file that speaks to protobuf-c. A record carries the engine time and one kind; its seq is
+ * its place in the journal. */
 #ifndef TAPLINE_JOURNAL_CODEC_H
 #define TAPLINE_JOURNAL_CODEC_H
 
@@ -18,15 +18,15 @@ struct codec_scratch {
 };
 
 /* Encodes input (its seq is not written) to `to`. Returns the bytes written, at most capacity and
- * LIMIT_RECORD_BYTES. What it encodes, codec_decode decodes. A transfer's reference has no limit of its
- * own, the state machine refuses a wrong one.
- * Errors: 0 when it does not fit or a text is over its limit of base/limits.h. */
+ * LIMIT_RECORD_BYTES. What it encodes, codec_decode decodes. A transfer's reference has no limit of
+ * its own, the state machine refuses a wrong one. Errors: 0 when it does not fit or a text is over
+ * its limit of base/limits.h. */
 MUST_USE size_t codec_encode(const struct input *input, uint8_t *to, size_t capacity);
 
 /* Decodes one record into *input with the given seq. Total: any bytes give OK or an error, never a
- * crash. Errors: STATUS_INVALID not a record, a field out of its shape (address not 20 bytes, text over
- * its limit ...); STATUS_VERSION a kind or a field this build does not know: a newer program wrote it. On
- * an error *input is undefined. */
+ * crash. Errors: STATUS_INVALID not a record, a field out of its shape (address not 20 bytes, text
+ * over its limit ...); STATUS_VERSION a kind or a field this build does not know: a newer program
+ * wrote it. On an error *input is undefined. */
 MUST_USE enum status codec_decode(struct codec_scratch *scratch, uint64_t seq, const uint8_t *bytes,
                                   size_t length, struct input *input);
 

@@ -1,5 +1,5 @@
-/* The door to the file system for the journal: a small table of calls, so that the simulator and the
- * fault tests can put their own disk behind the same code. disk_posix() is the real one. */
+/* The door to the file system for the journal: a small table of calls, so that the simulator and
+ * the fault tests can put their own disk behind the same code. disk_posix() is the real one. */
 #ifndef TAPLINE_JOURNAL_DISK_H
 #define TAPLINE_JOURNAL_DISK_H
 
@@ -27,8 +27,8 @@ struct disk {
     enum status (*read)(void *context, struct disk_file *file, uint64_t offset, void *to,
                         size_t bytes, size_t *done); /* *done < bytes only at the end of the file */
     enum status (*write)(void *context, struct disk_file *file, uint64_t offset, const void *from,
-                         size_t bytes); /* all of it or an error */
-    enum status (*sync)(void *context, struct disk_file *file);  /* fdatasync */
+                         size_t bytes);                         /* all of it or an error */
+    enum status (*sync)(void *context, struct disk_file *file); /* fdatasync */
     enum status (*truncate)(void *context, struct disk_file *file, uint64_t bytes);
     enum status (*close)(void *context, struct disk_file *file);
     enum status (*rename)(void *context, const char *from, const char *to);

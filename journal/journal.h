@@ -1,12 +1,13 @@
-/* The journal: the one ordered, durable list of inputs. The engine appends encoded records; one writer
- * thread groups all that queued while the last sync ran into a batch frame, writes it to the
+/* The journal: the one ordered, durable list of inputs. The engine appends encoded records; one
+ * writer thread groups all that queued while the last sync ran into a batch frame, writes it to the
  * preallocated segment, syncs, and tells the engine. Byte layout: docs/JOURNAL_FORMAT.md.
  *
  * Normal course: journal_open (lock, recover, preallocate) -> reader from seq 1 (replay) ->
  * journal_start (writer thread) -> journal_append ... on_durable ... -> journal_close.
  *
- * Failures: the first write, sync or close error stops the writer for ever; on_failed is called once,
- * no later append is accepted and on_durable is never called again. A failed sync is never retried. */
+ * Failures: the first write, sync or close error stops the writer for ever; on_failed is called
+ * once, no later append is accepted and on_durable is never called again. A failed sync is never
+ * retried. */
 #ifndef TAPLINE_JOURNAL_JOURNAL_H
 #define TAPLINE_JOURNAL_JOURNAL_H
 
@@ -36,6 +37,9 @@ struct journal_options {
      * none: recovery refuses to start below it (STATUS_LOST_TAIL). */
     uint64_t witness_seq;
     const char *witness_name; /* "main.db", for the message; may be NULL */
+    /* The epoch of a journal that is made new; 0: drawn at random (what all but simulations want).
+     */
+    uint64_t epoch;
     void *context;
     /* On the writer thread, batches strictly in order, each exactly once. */
     void (*on_durable)(void *context, const struct journal_batch *batch);
@@ -47,11 +51,11 @@ struct journal_options {
 
 /* Where and why a journal is damaged or what recovery did; also the text for people. */
 struct journal_report {
-    char segment[64];  /* file name, "" when not of one segment */
-    uint64_t offset;   /* of the first bad byte's frame in it */
-    uint64_t seq;      /* first seq that cannot be read */
-    char rule;         /* row of the recovery table, 'a'..'j', 0 when clean */
-    char reason[256];  /* one line; "" when clean */
+    char segment[64]; /* file name, "" when not of one segment */
+    uint64_t offset;  /* of the first bad byte's frame in it */
+    uint64_t seq;     /* first seq that cannot be read */
+    char rule;        /* row of the recovery table, 'a'..'j', 0 when clean */
+    char reason[256]; /* one line; "" when clean */
 };
 
 /* The end of the durable journal: the last seq and the RFC 6962 tree head over records 1..seq. */
@@ -71,24 +75,26 @@ MUST_USE enum status journal_open(const char *data_dir, const struct journal_opt
 /* The durable head now. Thread: any. */
 void journal_head(struct journal *journal, struct journal_head *head);
 
-/* Starts the writer thread. Errors: STATUS_IO, STATUS_NO_SPACE when the first segment cannot be made;
- * STATUS_NO_MEMORY. */
+/* Starts the writer thread. Errors: STATUS_IO, STATUS_NO_SPACE when the first segment cannot be
+ * made; STATUS_NO_MEMORY. */
 MUST_USE enum status journal_start(struct journal *journal);
 
 /* Queues one encoded record, which gets seq = last queued + 1; copies it, never blocks.
- * Thread: one engine thread. Errors: STATUS_FULL the queue or the disk's reserve is used up (nothing
- * queued; try after the next on_durable); STATUS_CLOSED the writer has failed or was closed. */
+ * Thread: one engine thread. Errors: STATUS_FULL the queue or the disk's reserve is used up
+ * (nothing queued; try after the next on_durable); STATUS_CLOSED the writer has failed or was
+ * closed. */
 MUST_USE enum status journal_append(struct journal *journal, const uint8_t *record, size_t bytes);
 
-/* False when the next segment could not be preallocated: the present one has room left for settlements
- * and withdrawals, but new bets should be refused (OVERLOADED). Thread: any. */
+/* False when the next segment could not be preallocated: the present one has room left for
+ * settlements and withdrawals, but new bets should be refused (OVERLOADED). Thread: any. */
 bool journal_has_room(struct journal *journal);
 
 /* Writes and syncs what is queued, stops the writer, unlocks, frees. Returns the first error of the
  * journal's life, STATUS_OK if none. */
 enum status journal_close(struct journal *journal);
 
-/* --- Reading: needs no lock, safe beside a running writer (it stops at the durable end it finds). --- */
+/* --- Reading: needs no lock, safe beside a running writer (it stops at the durable end it finds).
+ * --- */
 
 struct journal_reader;
 
@@ -96,22 +102,32 @@ struct journal_record {
     uint64_t seq;
     const uint8_t *bytes; /* borrowed until the next call */
     size_t length;
-    bool batch_end;       /* the last record of its batch */
+    bool batch_end; /* the last record of its batch */
 };
 
-/* Opens DIR/journal for reading from `from_seq` (1 for all). Verifies CRCs, seqs and, when from_seq is
- * 1, the Merkle tree heads. Errors: STATUS_NOT_FOUND no journal there; STATUS_IO; STATUS_NO_MEMORY. */
+/* Opens DIR/journal for reading from `from_seq` (1 for all). Verifies checksums, seqs and tree
+ * heads from the begin of the segment that holds from_seq; what is before that is vouched for by
+ * the segment's header alone. Errors: STATUS_NOT_FOUND no journal there; STATUS_IO;
+ * STATUS_NO_MEMORY. */
 MUST_USE enum status journal_reader_open(const char *data_dir, const struct disk *disk,
                                          uint64_t from_seq, struct journal_reader **reader);
 
-/* The next record. Errors: STATUS_END clean end (or an unsynced tail after it, named in the report with
- * rule 'a'); STATUS_DAMAGED, STATUS_LOST_TAIL, STATUS_VERSION with the report filled; STATUS_IO. */
+/* The next record. Errors: STATUS_END clean end (or an unsynced tail after it, named in the report
+ * with rule 'a'), a later call looks again for what a writer added (and scans the rest of the last
+ * segment to do so: not for a busy loop); STATUS_DAMAGED, STATUS_LOST_TAIL, STATUS_VERSION with the
+ * report filled; STATUS_IO. */
 MUST_USE enum status journal_reader_next(struct journal_reader *reader,
                                          struct journal_record *record);
 
+/* After STATUS_DAMAGED, LOST_TAIL or VERSION: goes on with the next whole batch, wherever it is and
+ * whatever its seq, for tools that show what is left. Tree heads are no longer checked. Errors:
+ * STATUS_END nothing whole follows; STATUS_IO; STATUS_NO_MEMORY. */
+MUST_USE enum status journal_reader_skip_damage(struct journal_reader *reader);
+
 const struct journal_report *journal_reader_report(const struct journal_reader *reader);
 
-/* Tree head over all records read so far (from_seq 1 only). */
+/* Tree head over all records of the batches read so far, the present one to its end. All zero, with
+ * seq 0, after damage was skipped. */
 void journal_reader_head(const struct journal_reader *reader, struct journal_head *head);
 
 /* Bytes of all segments up to the read position, and in all; for progress bars. */

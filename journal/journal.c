@@ -1,0 +1,298 @@
+#include "journal/journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+#include "journal/chain.h"
+#include "journal/recovery.h"
+#include "journal/spare.h"
+#include "journal/writer.h"
+
+#define LOCK_NAME      "LOCK"
+#define DIRECTORY_NAME "journal"
+#define SEGMENT_UNIT   ((size_t)4096)
+/* A repair is followed by another look; more than these cannot be a crash's doing. */
+#define REPAIRS_MAX 3
+
+struct journal {
+    struct journal_options options; /* disk and segment_bytes filled in */
+    char *directory;                /* DIR/journal */
+    struct disk_file *lock;
+    struct journal_tail tail;
+    struct writer *writer; /* NULL until journal_start */
+};
+
+/* --- Opening -----------------------------------------------------------------------------------
+ */
+
+/* The directory that holds `path`, in memory of the caller's. */
+static char *parent_of(const char *path)
+{
+    char *parent = strdup(path);
+    if (parent == NULL) {
+        return NULL;
+    }
+    size_t length = strlen(parent);
+    while (length > 1 && parent[length - 1] == '/') {
+        length--;
+    }
+    while (length > 0 && parent[length - 1] != '/') {
+        length--;
+    }
+    if (length == 0) {
+        strcpy(parent, "."); /* path has at least one character, or is "" and stays wrong */
+    } else {
+        parent[length] = '\0';
+    }
+    return parent;
+}
+
+/* Makes DIR and DIR/journal, with their names durable: a journal in a directory that a power cut
+ * takes away is lost as well. */
+static enum status make_directories(const struct journal *journal, const char *data_dir)
+{
+    const struct disk *disk = journal->options.disk;
+    enum status status = disk->make_directory(disk->context, data_dir);
+    if (status == STATUS_OK) {
+        status = disk->make_directory(disk->context, journal->directory);
+    }
+    if (status == STATUS_OK) {
+        status = disk->sync_directory(disk->context, data_dir);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    char *parent = parent_of(data_dir);
+    if (parent == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    status = disk->sync_directory(disk->context, parent);
+    free(parent);
+    return status;
+}
+
+static enum status take_lock(struct journal *journal, const char *data_dir)
+{
+    const struct disk *disk = journal->options.disk;
+    char *path = chain_path(data_dir, LOCK_NAME);
+    if (path == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    enum status status = disk->open(disk->context, path, false, false, &journal->lock);
+    if (status == STATUS_NOT_FOUND) {
+        status = make_directories(journal, data_dir);
+        if (status == STATUS_OK) {
+            status = disk->open(disk->context, path, true, false, &journal->lock);
+        }
+    }
+    free(path);
+    if (status != STATUS_OK) {
+        journal->lock = NULL;
+        return status;
+    }
+    return disk->lock(disk->context, journal->lock);
+}
+
+/* Walks the whole journal. STATUS_END: *finding says what is at its end. */
+static enum status walk(struct chain *chain, struct finding *finding)
+{
+    struct chain_batch batch;
+    enum status status;
+    do {
+        status = chain_next(chain, &batch, finding);
+    } while (status == STATUS_OK);
+    return status;
+}
+
+static void describe_io_error(const struct chain *chain, struct journal_report *report)
+{
+    memset(report, 0, sizeof *report);
+    if (chain->segment_index < chain->segment_count) {
+        format_segment_name(chain->first_seqs[chain->segment_index], report->segment);
+    }
+    report->offset = chain->offset;
+    report->seq = chain->next_seq;
+    strcpy(report->reason, "the journal cannot be read: look at the disk, then start again");
+}
+
+static void keep_tail(struct journal *journal, const struct chain *chain)
+{
+    struct journal_tail *tail = &journal->tail;
+    tail->is_new = chain->segment_count == 0;
+    tail->tree = chain->tree;
+    if (!tail->is_new) {
+        tail->epoch = chain->epoch;
+        tail->segment_first_seq = chain->header.tree.size + 1;
+        tail->segment_bytes = chain->header.segment_bytes;
+        tail->offset = chain->offset;
+    }
+}
+
+/* One walk, its verdict, and the repair. *repaired: walk again. */
+static enum status recover_once(struct journal *journal, struct journal_report *report,
+                                bool *repaired)
+{
+    const struct disk *disk = journal->options.disk;
+    *repaired = false;
+    struct chain chain;
+    struct finding finding;
+    enum status status = chain_open(&chain, disk, journal->directory, 1);
+    if (status == STATUS_OK) {
+        status = walk(&chain, &finding);
+    }
+    if (status != STATUS_END) {
+        if (report->rule == 0) {
+            describe_io_error(&chain, report);
+        }
+        chain_close(&chain);
+        return status;
+    }
+    struct recovery_witness witness = {journal->options.witness_seq, journal->options.witness_name};
+    if (witness.name == NULL) {
+        witness.name = "a witness";
+    }
+    if (chain.has_witness && chain.witness.seq > witness.seq) {
+        witness = (struct recovery_witness){chain.witness.seq, FORMAT_HEAD_NAME};
+    }
+    const struct recovery_verdict verdict = recovery_decide(&finding, witness.seq);
+    /* After a repair its report stays, unless there is worse to tell. */
+    if (report->rule == 0 || verdict.action == RECOVERY_REFUSE) {
+        recovery_describe(&finding, &verdict, &witness, report);
+    }
+    switch (verdict.action) {
+    case RECOVERY_GO_ON:
+        keep_tail(journal, &chain);
+        break;
+    case RECOVERY_CUT_TAIL:
+    case RECOVERY_REMOVE_SEGMENT:
+        *repaired = true;
+        break;
+    case RECOVERY_REFUSE:
+        break;
+    }
+    chain_close(&chain);
+    return *repaired ? recovery_repair(disk, journal->directory, &finding, &verdict)
+                     : verdict.status;
+}
+
+static enum status recover(struct journal *journal, struct journal_report *report)
+{
+    enum status status = spare_remove_left_over(journal->options.disk, journal->directory);
+    bool repaired = true;
+    for (int i = 0; status == STATUS_OK && repaired; i++) {
+        if (i > REPAIRS_MAX) {
+            return STATUS_IO; /* what was repaired comes back: the disk does not keep what it is
+                                 told */
+        }
+        status = recover_once(journal, report, &repaired);
+    }
+    return status;
+}
+
+/* A journal without an epoch of its own gets a random one. Zero is not used: it would look unset.
+ */
+static enum status choose_epoch(struct journal *journal)
+{
+    uint64_t epoch = journal->options.epoch;
+    while (epoch == 0) {
+        if (getrandom(&epoch, sizeof epoch, 0) != (ssize_t)sizeof epoch) {
+            return STATUS_IO;
+        }
+    }
+    journal->tail.epoch = epoch;
+    return STATUS_OK;
+}
+
+static void free_journal(struct journal *journal)
+{
+    if (journal->lock != NULL) {
+        /* Closing gives the lock back; nothing was written to it. */
+        (void)journal->options.disk->close(journal->options.disk->context, journal->lock);
+    }
+    free(journal->directory);
+    free(journal);
+}
+
+static void fill_options(struct journal_options *options)
+{
+    if (options->disk == NULL) {
+        options->disk = disk_posix();
+    }
+    if (options->segment_bytes == 0) {
+        options->segment_bytes = JOURNAL_SEGMENT_BYTES;
+    }
+    options->segment_bytes -= options->segment_bytes % SEGMENT_UNIT;
+    if (options->segment_bytes < WRITER_SEGMENT_BYTES_MIN) {
+        options->segment_bytes = WRITER_SEGMENT_BYTES_MIN;
+    }
+}
+
+enum status journal_open(const char *data_dir, const struct journal_options *options,
+                         struct journal **journal, struct journal_report *report)
+{
+    memset(report, 0, sizeof *report);
+    struct journal *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    made->options = *options;
+    fill_options(&made->options);
+    made->directory = chain_path(data_dir, DIRECTORY_NAME);
+    if (made->directory == NULL) {
+        free_journal(made);
+        return STATUS_NO_MEMORY;
+    }
+    enum status status = take_lock(made, data_dir);
+    if (status == STATUS_OK) {
+        status = recover(made, report);
+    }
+    if (status == STATUS_OK && made->tail.is_new) {
+        status = choose_epoch(made);
+    }
+    if (status != STATUS_OK) {
+        free_journal(made);
+        return status;
+    }
+    *journal = made;
+    return STATUS_OK;
+}
+
+/* --- The open journal --------------------------------------------------------------------------
+ */
+
+enum status journal_start(struct journal *journal)
+{
+    CHECK(journal->writer == NULL);
+    return writer_open(&journal->options, journal->directory, &journal->tail, &journal->writer);
+}
+
+void journal_head(struct journal *journal, struct journal_head *head)
+{
+    if (journal->writer != NULL) {
+        writer_head(journal->writer, head);
+        return;
+    }
+    head->seq = journal->tail.tree.size;
+    merkle_root(&journal->tail.tree, head->root);
+}
+
+enum status journal_append(struct journal *journal, const uint8_t *record, size_t bytes)
+{
+    CHECK(journal->writer != NULL);
+    return writer_append(journal->writer, record, bytes);
+}
+
+bool journal_has_room(struct journal *journal)
+{
+    CHECK(journal->writer != NULL);
+    return writer_has_room(journal->writer);
+}
+
+enum status journal_close(struct journal *journal)
+{
+    const enum status status = journal->writer != NULL ? writer_close(journal->writer) : STATUS_OK;
+    free_journal(journal);
+    return status;
+}

@@ -1,0 +1,129 @@
+/* The reading half of journal.h: records one by one out of the chain's batches. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "journal/chain.h"
+#include "journal/journal.h"
+#include "journal/recovery.h"
+
+struct journal_reader {
+    struct chain chain;
+    struct chain_batch batch;
+    uint64_t from_seq;
+    uint32_t done;       /* records of the batch that were handed out */
+    const uint8_t *next; /* the length of the next record of the batch */
+    struct journal_report report;
+};
+
+enum status journal_reader_open(const char *data_dir, const struct disk *disk, uint64_t from_seq,
+                                struct journal_reader **reader)
+{
+    struct journal_reader *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    char *directory = chain_path(data_dir, "journal");
+    if (directory == NULL) {
+        free(made);
+        return STATUS_NO_MEMORY;
+    }
+    made->from_seq = from_seq;
+    const enum status status =
+        chain_open(&made->chain, disk != NULL ? disk : disk_posix(), directory, from_seq);
+    free(directory);
+    if (status != STATUS_OK) {
+        journal_reader_free(made);
+        return status;
+    }
+    *reader = made;
+    return STATUS_OK;
+}
+
+/* What the finding means to one who only reads: an end, or a refusal. */
+static enum status judge(struct journal_reader *reader, const struct finding *finding)
+{
+    const struct chain *chain = &reader->chain;
+    const struct recovery_witness witness = {chain->has_witness ? chain->witness.seq : 0,
+                                             FORMAT_HEAD_NAME};
+    const struct recovery_verdict verdict = recovery_decide(finding, witness.seq);
+    recovery_describe(finding, &verdict, &witness, &reader->report);
+    if (verdict.action == RECOVERY_REFUSE) {
+        return verdict.status;
+    }
+    if (verdict.action == RECOVERY_GO_ON) {
+        /* Batches behind the witness are the normal thing to see beside a writer. */
+        memset(&reader->report, 0, sizeof reader->report);
+    }
+    return STATUS_END;
+}
+
+static enum status next_batch(struct journal_reader *reader)
+{
+    struct finding finding;
+    const enum status status = chain_next(&reader->chain, &reader->batch, &finding);
+    if (status != STATUS_OK) {
+        reader->batch.header.count = 0;
+        reader->done = 0;
+        return status == STATUS_END ? judge(reader, &finding) : status;
+    }
+    reader->done = 0;
+    reader->next = reader->batch.payload;
+    return STATUS_OK;
+}
+
+enum status journal_reader_next(struct journal_reader *reader, struct journal_record *record)
+{
+    for (;;) {
+        if (reader->done == reader->batch.header.count) {
+            const enum status status = next_batch(reader);
+            if (status != STATUS_OK) {
+                return status;
+            }
+        }
+        const struct frame_header *header = &reader->batch.header;
+        record->seq = header->first_seq + reader->done;
+        record->length = load_u32(reader->next);
+        record->bytes = reader->next + FORMAT_RECORD_LENGTH_BYTES;
+        reader->next = record->bytes + record->length;
+        reader->done++;
+        record->batch_end = reader->done == header->count;
+        if (record->seq >= reader->from_seq) {
+            return STATUS_OK;
+        }
+    }
+}
+
+enum status journal_reader_skip_damage(struct journal_reader *reader)
+{
+    reader->batch.header.count = 0;
+    reader->done = 0;
+    return chain_skip(&reader->chain);
+}
+
+const struct journal_report *journal_reader_report(const struct journal_reader *reader)
+{
+    return &reader->report;
+}
+
+void journal_reader_head(const struct journal_reader *reader, struct journal_head *head)
+{
+    memset(head, 0, sizeof *head);
+    if (reader->chain.tree_is_whole) {
+        head->seq = reader->chain.tree.size;
+        merkle_root(&reader->chain.tree, head->root);
+    }
+}
+
+void journal_reader_progress(const struct journal_reader *reader, uint64_t *done, uint64_t *total)
+{
+    chain_progress(&reader->chain, done, total);
+}
+
+void journal_reader_free(struct journal_reader *reader)
+{
+    if (reader != NULL) {
+        chain_close(&reader->chain);
+        free(reader);
+    }
+}
