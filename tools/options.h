@@ -3,9 +3,9 @@
  * Texts are owned by the table until options_free.
  *
  *     struct option_row rows[] = {
- *         [DATA] = {"data", OPTION_TEXT, "DIR", "./data", "the data directory"},
- *         [FEED] = {"feed", OPTION_LIST, "SPEC", "sim", "a price source (repeatable)"},
- *         [DEMO] = {"demo", OPTION_FLAG, NULL, NULL, "mock deposits"},
+ *         [DATA] = OPTION_ROW("data", OPTION_TEXT, "DIR", "./data", "the data directory"),
+ *         [FEED] = OPTION_ROW("feed", OPTION_LIST, "SPEC", "sim", "a price source (repeatable)"),
+ *         [DEMO] = OPTION_ROW("demo", OPTION_FLAG, NULL, NULL, "mock deposits"),
  *     };
  *     struct options options = {"serve", "tapline serve [options]", "runs the server", NOTES, rows,
  * 3}; int code; if (!options_parse(&options, argc, argv, &code)) { return code;
@@ -44,6 +44,13 @@ struct option_row {
     size_t count;
     bool from_line; /* the command line gave it */
 };
+
+/* The five that the command gives; the rest is filled. */
+#define OPTION_ROW(row_name, row_type, row_argument, row_standard, row_help)                       \
+    {                                                                                              \
+        .name = (row_name), .type = (row_type), .argument = (row_argument),                        \
+        .standard = (row_standard), .help = (row_help)                                             \
+    }
 
 struct options {
     const char *command; /* "verify"; also the section of the file */
