@@ -124,12 +124,13 @@ void http_respond(struct http_server *server, uint64_t id, unsigned status,
                   const char *content_type, const char *extra_headers, const void *body,
                   size_t body_bytes);
 
-/* Answers request id with what render_error makes of status and detail. */
+/* Answers request id with what render_error makes of status and detail; the connection stays open.
+ */
 void http_refuse(struct http_server *server, uint64_t id, unsigned status, const char *detail);
 
-/* Registers the one path on which `Upgrade: websocket` is served: such a request goes to on_upgrade
- * instead of on_request. on_upgrade either calls http_refuse or takes the socket by
- * http_server_detach. Used by ws_server. path is borrowed (a literal). */
+/* Registers the one path that belongs to WebSockets: every request for it goes to on_upgrade
+ * instead of on_request. on_upgrade either answers (http_refuse) or takes the socket by
+ * http_server_detach, within the call. Used by ws_server. path is borrowed (a literal). */
 void http_server_on_upgrade(struct http_server *server, const char *path,
                             void (*on_upgrade)(void *context, const struct http_request *request),
                             void *context);
