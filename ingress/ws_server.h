@@ -1,12 +1,12 @@
 /* WebSockets behind the front door: checks the upgrade (path /v1/ws, version 13, key, subprotocol,
- * origin), hands the socket to libwebsockets with a handshake of our own making, and gives whole
- * text messages to one callback. Sends from bounded queues, cuts readers that are too slow, pings,
- * and drops the dead. It knows nothing of JSON, channels or accounts. No extensions:
- * permessage-deflate is never negotiated (docs/decisions/0021-websocket-dialect.md).
+ * origin), takes the socket over from the HTTP server, and gives whole text messages to one
+ * callback. Sends from bounded queues, cuts readers that are too slow, pings, and drops the dead.
+ * It knows nothing of JSON, channels or accounts. No extensions: permessage-deflate is never
+ * negotiated (docs/decisions/0021-websocket-dialect.md).
  *
  * Life: http_server_open -> ws_server_open -> ... -> ws_server_drain (optional) -> ws_server_close
- * and http_server_close -> the loop runs until empty -> ws_server_free -> the loop runs until empty
- * -> http_server_free.
+ * and http_server_close -> the loop runs until empty (on_close still comes) -> ws_server_free and
+ * http_server_free.
  * **Thread:** everything is called on the loop's thread and callbacks run there, except for
  * ws_text_*. */
 #ifndef TAPLINE_INGRESS_WS_SERVER_H
@@ -57,14 +57,13 @@ struct ws_counters {
     uint64_t opened;
     uint64_t refused;  /* upgrades answered with an error */
     uint64_t messages; /* received and delivered */
-    uint64_t sent;     /* messages handed to the kernel */
+    uint64_t sent;     /* frames handed to the kernel */
     uint64_t cut_slow; /* closed with 1013: their queue was full */
     uint64_t cut_dead; /* dropped: nothing received for dead_after_ms */
 };
 
 /* Begins to serve WS_PATH on an open HTTP server.
- * **Owns:** ws_server_free frees. **Errors:** STATUS_NO_MEMORY; STATUS_IO when libwebsockets cannot
- * start (its libuv plug-in is missing). */
+ * **Owns:** ws_server_free frees. **Errors:** STATUS_NO_MEMORY. */
 MUST_USE enum status ws_server_open(struct ws_server **server, struct uv_loop_s *loop,
                                     struct http_server *http, const struct ws_options *options);
 
@@ -100,8 +99,7 @@ void ws_server_drain(struct ws_server *server, unsigned code, const char *reason
 /* Ends every socket at once and releases the loop's handles; the loop must run on to finish it. */
 void ws_server_close(struct ws_server *server);
 
-/* Frees a closed server after the loop has run empty; NULL is allowed. The loop must run once more
- * before uv_loop_close. */
+/* Frees a closed server after the loop has run empty; NULL is allowed. */
 void ws_server_free(struct ws_server *server);
 
 #endif
