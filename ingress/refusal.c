@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/json.h"
+
 void refusal_set(struct refusal *refusal, enum refusal_code code, const char *format, ...)
 {
     refusal->code = code;

@@ -6,8 +6,9 @@
 
 #include <stdint.h>
 
-#include "base/json.h"
 #include "statemachine/reason.h"
+
+struct json; /* base/json.h */
 
 /* Name, HTTP status, id, retry. The ids are never reused. */
 #define REFUSAL_LIST(X)                                                                            \

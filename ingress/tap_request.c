@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "base/address.h"
 #include "base/text.h"
+#include "ingress/request_field.h"
 #include "ingress/wallet.h"
 
 #define MARKET_BYTES_MIN        3
@@ -12,86 +12,6 @@
 static const char *const tap_keys[] = {"account", "market", "column", "band", "stake",   "min_mult",
                                        "config",  "nonce",  "time",   "sig",  "session", NULL};
 static const char *const auth_keys[] = {"account", "time", "nonce", "sig", NULL};
-
-/* What all fields need; each `take_` fills one or sets the refusal. */
-struct reader {
-    const struct strict_json *json;
-    struct refusal *refusal;
-};
-
-static bool refuse(const struct reader *reader, const char *key, const char *rule)
-{
-    refusal_set(reader->refusal, REFUSAL_BAD_REQUEST, "%s: %s", key, rule);
-    return false;
-}
-
-static bool check_keys(const struct reader *reader, const char *const *keys,
-                       const char *const *more_allowed)
-{
-    if (!strict_json_is_object(reader->json)) {
-        refusal_set(reader->refusal, REFUSAL_BAD_REQUEST, "the request must be a JSON object");
-        return false;
-    }
-    const char *unknown = strict_json_unknown_key(reader->json, keys, more_allowed);
-    if (unknown != NULL) {
-        refusal_set(reader->refusal, REFUSAL_BAD_REQUEST, "%.64s: unknown field; leave it out",
-                    unknown);
-        return false;
-    }
-    return true;
-}
-
-static bool take_text(const struct reader *reader, const char *key, struct text_view *text)
-{
-    switch (strict_json_text(reader->json, key, text)) {
-    case STRICT_JSON_STRING:
-        return true;
-    case STRICT_JSON_ABSENT:
-        return refuse(reader, key, "is missing");
-    case STRICT_JSON_OTHER:
-        break;
-    }
-    return refuse(reader, key, "must be a JSON string, numbers too");
-}
-
-static bool take_integer(const struct reader *reader, const char *key, int64_t *value)
-{
-    struct text_view text;
-    if (!take_text(reader, key, &text)) {
-        return false;
-    }
-    if (!text_parse_decimal(text.text, text.length, value)) {
-        return refuse(reader, key,
-                      "must be decimal digits without sign or leading zeros, up to 2^63 - 1");
-    }
-    return true;
-}
-
-static bool take_account(const struct reader *reader, uint8_t account[ADDRESS_BYTES])
-{
-    struct text_view text;
-    if (!take_text(reader, "account", &text)) {
-        return false;
-    }
-    if (!address_parse(text.text, text.length, account)) {
-        return refuse(
-            reader, "account",
-            "must be 0x and 40 hex digits, of one case or with a correct EIP-55 checksum");
-    }
-    return true;
-}
-
-static bool take_nonce(const struct reader *reader, uint8_t nonce[NONCE_BYTES])
-{
-    struct text_view text;
-    if (!take_text(reader, "nonce", &text)) {
-        return false;
-    }
-    if (!text_parse_hex_lower(text.text, text.length, nonce, NONCE_BYTES)) {
-        return refuse(reader, "nonce", "must be 32 lower-case hex digits");
-    }
-    return true;
-}
 
 static bool is_market(struct text_view text)
 {
@@ -108,61 +28,67 @@ static bool is_market(struct text_view text)
     return true;
 }
 
-static bool take_market(const struct reader *reader, struct text_view *market)
+static bool take_market(const struct strict_json *json, struct text_view *market,
+                        struct refusal *refusal)
 {
-    if (!take_text(reader, "market", market)) {
+    if (!request_field_text(json, "market", market, refusal)) {
         return false;
     }
     if (!is_market(*market)) {
-        return refuse(reader, "market", "must be 3 to 16 of A-Z, 0-9 and -");
+        return request_field_refuse(refusal, "market", "must be 3 to 16 of A-Z, 0-9 and -");
     }
     return true;
 }
 
-static bool take_signature(const struct reader *reader, uint8_t signature[LIMIT_SIGNATURE_BYTES])
+static bool take_signature(const struct strict_json *json, uint8_t signature[LIMIT_SIGNATURE_BYTES],
+                           struct refusal *refusal)
 {
     struct text_view text;
-    if (!take_text(reader, "sig", &text)) {
+    if (!request_field_text(json, "sig", &text, refusal)) {
         return false;
     }
     switch (wallet_parse_signature(text.text, text.length, signature)) {
     case WALLET_SHAPE_GOOD:
         return true;
     case WALLET_SHAPE_UNSUPPORTED:
-        refusal_set(reader->refusal, REFUSAL_SIGNER_UNSUPPORTED, NULL);
+        refusal_set(refusal, REFUSAL_SIGNER_UNSUPPORTED, NULL);
         return false;
     case WALLET_SHAPE_BAD:
         break;
     }
-    return refuse(reader, "sig", "must be 0x and exactly 130 hex digits");
+    return request_field_refuse(refusal, "sig", "must be 0x and exactly 130 hex digits");
 }
 
 /* Always false: a tap that names a session is refused, for its shape or for the session itself. */
-static bool refuse_session(const struct reader *reader)
+static bool refuse_session(const struct strict_json *json, struct refusal *refusal)
 {
     int64_t session;
     struct text_view text;
     uint8_t signature[SESSION_SIGNATURE_BYTES];
-    if (!take_integer(reader, "session", &session) || !take_text(reader, "sig", &text)) {
+    if (!request_field_integer(json, "session", &session, refusal) ||
+        !request_field_text(json, "sig", &text, refusal)) {
         return false;
     }
     if (text.length < 2 || memcmp(text.text, "0x", 2) != 0 ||
         !text_parse_hex(text.text + 2, text.length - 2, signature, sizeof(signature))) {
-        return refuse(reader, "sig", "of a session tap must be 0x and exactly 128 hex digits");
+        return request_field_refuse(refusal, "sig",
+                                    "of a session tap must be 0x and exactly 128 hex digits");
     }
-    refusal_set(reader->refusal, REFUSAL_SESSION_EXPIRED, NULL);
+    refusal_set(refusal, REFUSAL_SESSION_EXPIRED, NULL);
     return false;
 }
 
-static bool take_fields(const struct reader *reader, struct tap *tap)
+static bool take_fields(const struct strict_json *json, struct tap *tap, struct refusal *refusal)
 {
-    return take_account(reader, tap->account) && take_market(reader, &tap->market) &&
-           take_integer(reader, "column", &tap->column_ms) &&
-           take_integer(reader, "band", &tap->band) &&
-           take_integer(reader, "stake", &tap->stake_micro) &&
-           take_integer(reader, "min_mult", &tap->min_mult_centi) &&
-           take_integer(reader, "config", &tap->config) && take_nonce(reader, tap->nonce) &&
-           take_integer(reader, "time", &tap->message_ms);
+    return request_field_account(json, tap->account, refusal) &&
+           take_market(json, &tap->market, refusal) &&
+           request_field_integer(json, "column", &tap->column_ms, refusal) &&
+           request_field_integer(json, "band", &tap->band, refusal) &&
+           request_field_integer(json, "stake", &tap->stake_micro, refusal) &&
+           request_field_integer(json, "min_mult", &tap->min_mult_centi, refusal) &&
+           request_field_integer(json, "config", &tap->config, refusal) &&
+           request_field_nonce(json, tap->nonce, refusal) &&
+           request_field_integer(json, "time", &tap->message_ms, refusal);
 }
 
 /* Copies a text that fits its place and ends it with NUL. */
@@ -177,22 +103,21 @@ bool tap_request_parse(const struct strict_json *json, struct text_view origin,
                        const char *const *more_allowed, struct tap_request *request,
                        struct refusal *refusal)
 {
-    const struct reader reader = {.json = json, .refusal = refusal};
     struct tap *tap = &request->tap;
     *tap = (struct tap){.origin = origin};
-    if (!check_keys(&reader, tap_keys, more_allowed) || !take_fields(&reader, tap)) {
+    if (!request_field_keys(json, tap_keys, more_allowed, refusal) ||
+        !take_fields(json, tap, refusal)) {
         return false;
     }
-    struct text_view ignored;
-    if (strict_json_text(json, "session", &ignored) != STRICT_JSON_ABSENT) {
-        return refuse_session(&reader);
+    if (request_field_present(json, "session")) {
+        return refuse_session(json, refusal);
     }
-    if (!take_signature(&reader, request->signature)) {
+    if (!take_signature(json, request->signature, refusal)) {
         return false;
     }
     request->text_length = tap_text_format(request->text, tap);
     if (request->text_length == 0) {
-        return refuse(&reader, "origin", "is too long or not printable");
+        return request_field_refuse(refusal, "origin", "is too long or not printable");
     }
     tap->market = keep(request->market, tap->market);
     tap->origin = keep(request->origin, tap->origin);
@@ -213,17 +138,18 @@ bool tap_request_parse_auth(const struct strict_json *json, struct text_view ori
                             const char *const *more_allowed, struct auth_request *request,
                             struct refusal *refusal)
 {
-    const struct reader reader = {.json = json, .refusal = refusal};
     struct tap_auth *auth = &request->auth;
     *auth = (struct tap_auth){.origin = origin};
-    if (!check_keys(&reader, auth_keys, more_allowed) || !take_account(&reader, auth->account) ||
-        !take_integer(&reader, "time", &auth->message_ms) || !take_nonce(&reader, auth->nonce) ||
-        !take_signature(&reader, request->signature)) {
+    if (!request_field_keys(json, auth_keys, more_allowed, refusal) ||
+        !request_field_account(json, auth->account, refusal) ||
+        !request_field_integer(json, "time", &auth->message_ms, refusal) ||
+        !request_field_nonce(json, auth->nonce, refusal) ||
+        !take_signature(json, request->signature, refusal)) {
         return false;
     }
     request->text_length = tap_text_format_auth(request->text, auth);
     if (request->text_length == 0) {
-        return refuse(&reader, "origin", "is too long or not printable");
+        return request_field_refuse(refusal, "origin", "is too long or not printable");
     }
     return true;
 }

@@ -1,14 +1,17 @@
 /* Wallet signatures: EIP-191 personal_sign over a text, and the address that made it (rules.md
  * section 8). The only file that speaks to libsecp256k1. Our policy is narrower than what libraries
- * take, so that one tap has one signature: 65 bytes r || s || v, v in {27, 28}, 0 < r < n, 0 < s <=
- * n/2. A signature of another shape can never be made to fit by the sender's library alone.
+ * take, so that one tap has one signature: 65 bytes r || s || v, v in {27, 28}, 0 < r < n,
+ * 0 < s <= n/2.
  *
  * Which wrong signature is which refusal:
- *   BAD_REQUEST         no `0x`, a character that is no hex digit, any count of digits that is not
- * 130 (but the next line); a session tap: not 128 digits SIGNER_UNSUPPORTED  hex of whole bytes,
- * more than 65 of them: contract wallets (EIP-1271, multi- signatures) and the EIP-6492 wrapper,
- * which ends in 6492...6492 BAD_SIGNATURE       130 digits, but v, r or s out of range, or another
- * address recovered */
+ *
+ * - BAD_REQUEST: no `0x`, a character that is no hex digit, or a count of digits that is not 130
+ * and not of the next point (a session tap: not 128 digits).
+ *
+ * - SIGNER_UNSUPPORTED: hex of whole bytes, more than 65 of them, which is how contract wallets
+ * sign: EIP-1271, multi-signatures, and the EIP-6492 wrapper that ends in 6492...6492.
+ *
+ * - BAD_SIGNATURE: 130 digits, but v, r or s out of range, or another address recovered. */
 #ifndef TAPLINE_INGRESS_WALLET_H
 #define TAPLINE_INGRESS_WALLET_H
 
@@ -38,7 +41,7 @@ enum wallet_shape {
 };
 
 /* Reads text[0..length), `0x` and 130 hex digits of either case, into 65 bytes. Looks at the shape
- * alone; on BAD and UNSUPPORTED (table above) the bytes are untouched. */
+ * alone; on BAD and UNSUPPORTED (list above) the bytes are untouched. */
 enum wallet_shape wallet_parse_signature(const char *text, size_t length,
                                          uint8_t signature[LIMIT_SIGNATURE_BYTES]);
 

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "base/json.h"
+
 /* The table of the interface's page, written out a second time on purpose. */
 static const struct {
     enum refusal_code code;

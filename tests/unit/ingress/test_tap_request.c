@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../random.h"
+#include "../vectors.h"
 #include "base/address.h"
 #include "base/text.h"
 #include "ingress/wallet.h"
@@ -432,6 +433,36 @@ static void mutated_bodies_have_an_answer(void **state)
     assert_true(refused > 1000);
 }
 
+/* The list of naughty strings, as the value of every field: an answer for each, and what is taken
+ * is of the shape. */
+static void naughty_strings_have_an_answer(void **state)
+{
+    (void)state;
+    json_t *strings = vectors_load("strings/blns.json");
+    assert_true(json_array_size(strings) > 100);
+    size_t index;
+    json_t *one;
+    json_array_foreach(strings, index, one)
+    {
+        /* Dumped by the library of the vectors, so that our writer is not its own judge. */
+        char *quoted = json_dumps(one, JSON_ENCODE_ANY);
+        assert_non_null(quoted);
+        for (unsigned field = 0; field < FIELD_COUNT && strlen(quoted) < 2000; field++) {
+            const char *fields[FIELD_COUNT];
+            good_fields(fields);
+            fields[field] = quoted;
+            if (parse_fields(fields, "")) {
+                check_taken();
+            } else {
+                assert_int_equal(refusal.code, REFUSAL_BAD_REQUEST);
+                assert_memory_equal(refusal.message, names[field], strlen(names[field]));
+            }
+        }
+        free(quoted);
+    }
+    json_decref(strings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +476,7 @@ int main(void)
         cmocka_unit_test(signature_covers_every_field),
         cmocka_unit_test(auth_is_read_whole),
         cmocka_unit_test(mutated_bodies_have_an_answer),
+        cmocka_unit_test(naughty_strings_have_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

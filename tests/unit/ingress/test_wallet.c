@@ -100,7 +100,7 @@ static void metamask_signatures_are_accepted(void **state)
     json_decref(cases);
 }
 
-/* The refusal that our table gives to each class of the negative vectors. */
+/* The refusal that the head of wallet.h gives to each class of the negative vectors. */
 static enum wallet_shape expected_shape(const json_t *one)
 {
     const char *class = vectors_text(one, "class");
@@ -116,7 +116,7 @@ static enum wallet_shape expected_shape(const json_t *one)
 }
 
 /* Every forged, malleable, malformed or foreign signature is refused, the `policy` ones too, and
- * each in the way that the table at the head of wallet.h says. */
+ * each in the way that the head of wallet.h says. */
 static void wrong_signatures_are_refused(void **state)
 {
     (void)state;
