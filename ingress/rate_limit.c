@@ -138,6 +138,15 @@ static int64_t next_full_ns(const struct rate_limit *limit, const struct slot *s
     return full_at_ns;
 }
 
+void rate_limit_ip_key(uint8_t key[RATE_LIMIT_IP_BYTES], const uint8_t address[RATE_LIMIT_IP_BYTES])
+{
+    static const uint8_t mapped_ipv4[12] = {[10] = 0xff, [11] = 0xff};
+    memcpy(key, address, RATE_LIMIT_IP_BYTES);
+    if (memcmp(address, mapped_ipv4, sizeof(mapped_ipv4)) != 0) {
+        memset(key + RATE_LIMIT_IP_BYTES / 2, 0, RATE_LIMIT_IP_BYTES / 2);
+    }
+}
+
 static int64_t ms_rounded_up(int64_t wait_ns)
 {
     return wait_ns == 0 ? 0 : (wait_ns - 1) / NS_PER_MS + 1;

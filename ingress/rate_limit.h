@@ -19,6 +19,7 @@
 #include "base/status.h"
 
 #define RATE_LIMIT_KEY_BYTES_MAX 20
+#define RATE_LIMIT_IP_BYTES      16
 #define RATE_LIMIT_RATE_MAX      1000000 /* also of the burst */
 
 /* `per_second` 0 means no limit; else both are 1..RATE_LIMIT_RATE_MAX. */
@@ -45,6 +46,11 @@ void rate_limit_free(struct rate_limit *limit);
 /* Takes one token of the key at now_ns (monotonic, > 0). Returns 0 when allowed, else the ms to
  * wait, at least 1, and nothing is taken. */
 int64_t rate_limit_take(struct rate_limit *limit, const uint8_t *key, int64_t now_ns);
+
+/* The key of an IP address (IPv6 bytes, IPv4 as ::ffff:a.b.c.d): IPv4 as it is, of IPv6 the first
+ * 64 bits, because one customer has all of the other 2^64. */
+void rate_limit_ip_key(uint8_t key[RATE_LIMIT_IP_BYTES],
+                       const uint8_t address[RATE_LIMIT_IP_BYTES]);
 
 /* What rate_limit_take would return now, without taking. */
 int64_t rate_limit_wait_ms(const struct rate_limit *limit, const uint8_t *key, int64_t now_ns);

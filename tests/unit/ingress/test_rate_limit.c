@@ -224,14 +224,34 @@ static void agrees_with_a_plain_model(void **state)
     rate_limit_free(limit);
 }
 
+/* IPv4 hosts have a bucket each; of IPv6 a whole /64 shares one, which one customer owns. */
+static void ip_keys_are_what_a_customer_has(void **state)
+{
+    (void)state;
+    const uint8_t ipv4[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 0, [14] = 2, [15] = 1};
+    const uint8_t ipv6[16] = {0x20, 0x01, 0x0d, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    const uint8_t subnet[16] = {0x20, 0x01, 0x0d, 0xb8, 1, 2, 3, 4};
+    uint8_t key[16];
+    rate_limit_ip_key(key, ipv4);
+    assert_memory_equal(key, ipv4, sizeof(key));
+    rate_limit_ip_key(key, ipv6);
+    assert_memory_equal(key, subnet, sizeof(key));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_are_parsed_strictly),  cmocka_unit_test(burst_then_rate),
-        cmocka_unit_test(refusals_cost_nothing),        cmocka_unit_test(looking_takes_nothing),
-        cmocka_unit_test(keys_do_not_share_tokens),     cmocka_unit_test(zero_is_no_limit),
-        cmocka_unit_test(crowd_cannot_refill_a_bucket), cmocka_unit_test(newcomer_waits_for_room),
-        cmocka_unit_test(promised_keys_find_room),      cmocka_unit_test(agrees_with_a_plain_model),
+        cmocka_unit_test(ip_keys_are_what_a_customer_has),
+        cmocka_unit_test(options_are_parsed_strictly),
+        cmocka_unit_test(burst_then_rate),
+        cmocka_unit_test(refusals_cost_nothing),
+        cmocka_unit_test(looking_takes_nothing),
+        cmocka_unit_test(keys_do_not_share_tokens),
+        cmocka_unit_test(zero_is_no_limit),
+        cmocka_unit_test(crowd_cannot_refill_a_bucket),
+        cmocka_unit_test(newcomer_waits_for_room),
+        cmocka_unit_test(promised_keys_find_room),
+        cmocka_unit_test(agrees_with_a_plain_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
