@@ -129,14 +129,12 @@ static enum status read_line(struct replay *replay, size_t *length, const char *
     }
     replay->line_number += 1;
     size_t bytes = strlen(replay->text);
-    const bool whole = bytes > 0 && replay->text[bytes - 1] == '\n';
-    if (!whole && !gzeof(replay->file)) {
-        *reason = "a line is too long or holds a NUL";
+    if (bytes == 0 || replay->text[bytes - 1] != '\n') {
+        /* Also the end of a file that was cut: half a price is another price. */
+        *reason = "the line has no end, is too long or holds a NUL";
         return STATUS_INVALID;
     }
-    if (whole) {
-        bytes -= 1;
-    }
+    bytes -= 1;
     if (bytes > 0 && replay->text[bytes - 1] == '\r') {
         bytes -= 1;
     }
