@@ -52,8 +52,8 @@ bool projector_wait_room(struct projector *projector, int timeout_ms);
 uint64_t projector_applied(const struct projector *projector);
 
 /* Records pushed and not yet applied; outboxes in the queue. Thread: any. */
-uint64_t projector_lag(const struct projector *projector);
-size_t projector_queue_depth(const struct projector *projector);
+uint64_t projector_lag(struct projector *projector);
+size_t projector_queue_depth(struct projector *projector);
 
 /* Waits until seq is applied, at most timeout_ms. Thread: any, best not one that serves clients.
  * Errors: STATUS_FULL the time is over (answer OVERLOADED); STATUS_CLOSED the projection has

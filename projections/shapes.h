@@ -42,6 +42,11 @@ void shapes_ledger_row(struct json *json, const struct shapes_ledger_row *row);
 /* {seq,time,config,tick:{time,price},breaker,columns:[...]}; tick is null when there is none. */
 void shapes_grid(struct json *json, const struct grid_view *view);
 
+/* Its fields config, tick and breaker alone, for a larger object; and the array of columns alone.
+ */
+void shapes_grid_head(struct json *json, const struct grid_view *view);
+void shapes_grid_columns(struct json *json, const struct grid_view *view);
+
 /* [{column,band_e4,open,cells:[...]}] of `after` where it differs from `before`: new and changed
  * cells as they are now, cells that are gone with mult "0", columns that are gone with all their
  * cells so and open false; a column whose `open` alone changed has no cells. Returns the columns
@@ -79,6 +84,8 @@ struct shapes_config {
     const struct config *config;
 };
 void shapes_config(struct json *json, const struct shapes_config *config);
+void shapes_config_fields(struct json *json,
+                          const struct config *config); /* keys and table alone */
 
 /* {seq,time,breaker,breaker_since,last_tick,sources,samples,warm,config,draining,bankroll,reserved,
  * clients}: the market as the state machine shows it, and what only the server knows. */

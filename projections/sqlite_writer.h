@@ -76,7 +76,7 @@ MUST_USE enum status sqlite_writer_open(const char *dir,
  * gap in seqs; STATUS_IO, STATUS_NO_SPACE, STATUS_DAMAGED, STATUS_NO_MEMORY. */
 MUST_USE enum status sqlite_writer_apply_many(struct sqlite_writer *writer,
                                               struct outbox *const *outboxes, size_t count);
-MUST_USE enum status sqlite_writer_apply(struct sqlite_writer *writer, const struct outbox *outbox);
+MUST_USE enum status sqlite_writer_apply(struct sqlite_writer *writer, struct outbox *outbox);
 
 /* Why the writer is halted, one line; "" while it is not. Lives as long as the writer. */
 const char *sqlite_writer_error(const struct sqlite_writer *writer);

@@ -1,0 +1,79 @@
+-- bets_YYYY_wWW.db: the bets placed, the columns settled and the postings on user.available made in one
+-- ISO week of UTC. A bet stays here when it is settled in a later week.
+
+CREATE TABLE bets (
+    bet INTEGER PRIMARY KEY,                -- the seq of its tap
+    user_id INTEGER NOT NULL,               -- 0: an unknown account
+    account BLOB NOT NULL,                  -- 20 bytes
+    market TEXT NOT NULL,
+    column_ms INTEGER NOT NULL,
+    band INTEGER NOT NULL,
+    price_lo INTEGER NOT NULL,
+    price_hi INTEGER NOT NULL,
+    stake INTEGER NOT NULL,
+    min_mult INTEGER NOT NULL,
+    config INTEGER NOT NULL,
+    mult INTEGER,
+    payout INTEGER,
+    paid INTEGER,
+    state TEXT NOT NULL,
+    reason TEXT,
+    nonce BLOB NOT NULL,                    -- 16 bytes
+    session INTEGER,
+    accepted_at INTEGER,
+    accepted_seq INTEGER,
+    priced_at INTEGER,
+    priced_seq INTEGER,
+    tick INTEGER,
+    price INTEGER,
+    settled_at INTEGER,
+    settled_seq INTEGER,
+    settle_price INTEGER
+) STRICT;
+
+CREATE INDEX bets_by_cell ON bets (market, column_ms, price_lo, price_hi);
+CREATE INDEX bets_by_nonce ON bets (account, nonce);
+CREATE INDEX bets_by_account ON bets (account, bet);
+CREATE INDEX bets_open ON bets (account) WHERE state IN ('accepted', 'confirmed');
+
+CREATE TABLE columns (
+    column_ms INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,                   -- the settling record
+    at INTEGER NOT NULL,
+    band_e4 INTEGER NOT NULL,
+    state TEXT NOT NULL,                    -- settled or void
+    reason TEXT,
+    price INTEGER,
+    band INTEGER,
+    ticks TEXT NOT NULL,                    -- the five ticks as the interface shows them
+    bets INTEGER NOT NULL,
+    stakes INTEGER NOT NULL,
+    paid INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE transaction_ledger (
+    seq INTEGER NOT NULL,                   -- 0: OPENING
+    line INTEGER NOT NULL,                  -- counts all postings of the record; OPENING: the user id
+    account BLOB NOT NULL,
+    user_id INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    balance_after INTEGER NOT NULL,
+    ref_type TEXT NOT NULL,
+    ref_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (seq, line)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX ledger_by_user ON transaction_ledger (user_id, seq, line);
+CREATE INDEX ledger_by_reference ON transaction_ledger (ref_type, ref_id);
+CREATE INDEX ledger_by_time ON transaction_ledger (at);
+
+-- closed: a later week runs and no bet of this one is open; the file is never written again.
+CREATE TABLE applied (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    seq INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    closed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+INSERT INTO applied (only, seq, digest) VALUES (1, 0, zeroblob(32));
