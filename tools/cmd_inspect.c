@@ -137,11 +137,11 @@ static enum status follow_old_record(void *context, uint64_t seq, const uint8_t 
     return STATUS_OK;
 }
 
-static void ignore_damage(void *context, const char *line, bool is_tail)
+static void ignore_damage(void *context, const char *line, bool serious)
 {
     (void)context;
     (void)line;
-    (void)is_tail;
+    (void)serious;
 }
 
 /* The Config records before the first one that is shown were not looked at: they are read now. From
@@ -271,11 +271,11 @@ static enum status take_record(void *context, uint64_t seq, const uint8_t *bytes
     return offline_print(&inspect->line) ? STATUS_OK : STATUS_IO;
 }
 
-static void take_damage(void *context, const char *line, bool is_tail)
+static void take_damage(void *context, const char *line, bool serious)
 {
     struct inspect *inspect = context;
     fprintf(stderr, "tapline inspect: %s\n", line);
-    if (!is_tail) {
+    if (serious) {
         inspect->damaged = true;
         inspect->gap = true;
     }
