@@ -163,7 +163,8 @@ static void crowd_cannot_refill_a_bucket(void **state)
     rate_limit_free(limit);
 }
 
-/* A newcomer for whom there is no room waits, and gets in once the time it was told has passed. */
+/* A newcomer for whom there is no room waits, gets in once the time it was told has passed, and
+ * takes nothing from those who were there before. */
 static void newcomer_waits_for_room(void **state)
 {
     (void)state;
@@ -172,6 +173,16 @@ static void newcomer_waits_for_room(void **state)
     while (rate_limit_take(limit, key_of(key), START_NS) == 0) {
         key += 1;
         assert_true(key < 10000);
+    }
+    for (uint64_t before = 1; before < key; before++) {
+        assert_int_equal(take_all(limit, before, START_NS), 4);
+    }
+    rate_limit_free(limit);
+
+    limit = open_limit("1:5", 1);
+    key = 1;
+    while (rate_limit_take(limit, key_of(key), START_NS) == 0) {
+        key += 1;
     }
     const int64_t wait_ms = rate_limit_take(limit, key_of(key), START_NS);
     assert_in_range(wait_ms, 1, 1000); /* each of the others misses one token of a second */

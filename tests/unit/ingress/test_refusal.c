@@ -96,12 +96,12 @@ static void extras_are_digit_strings(void **state)
     check_json(REFUSAL_TIME_SKEW, "m", &(struct refusal_extras){.time_ms = 1732077288123},
                "{\"error\":{\"code\":\"TIME_SKEW\",\"id\":1004,\"message\":\"m\","
                "\"retry\":\"new_quote\",\"time\":\"1732077288123\"}}");
-    check_json(REFUSAL_RATE_LIMITED, "m", &(struct refusal_extras){.retry_after_ms = 95},
+    check_json(REFUSAL_RATE_LIMITED, "m", &(struct refusal_extras){.retry_after_ms = 1},
                "{\"error\":{\"code\":\"RATE_LIMITED\",\"id\":1009,\"message\":\"m\","
-               "\"retry\":\"same\",\"retry_after_ms\":\"95\"}}");
-    check_json(REFUSAL_LIMIT, "m", &(struct refusal_extras){.bet = 7, .seq = UINT64_MAX},
+               "\"retry\":\"same\",\"retry_after_ms\":\"1\"}}");
+    check_json(REFUSAL_LIMIT, "m", &(struct refusal_extras){.bet = 1, .seq = UINT64_MAX},
                "{\"error\":{\"code\":\"LIMIT\",\"id\":1202,\"message\":\"m\",\"retry\":\"never\","
-               "\"bet\":\"7\",\"seq\":\"18446744073709551615\"}}");
+               "\"bet\":\"1\",\"seq\":\"18446744073709551615\"}}");
 }
 
 /* Without words of its own a refusal carries the code's; the value nests in a WebSocket answer. */
