@@ -9,8 +9,6 @@
 
 #include "../random.h"
 
-typedef __int128 i128;
-
 /* Both against the compiler's own 128-bit division. */
 static void check_division(u128 numerator, uint64_t divisor)
 {
@@ -131,7 +129,7 @@ static void floor_division_goes_down(void **state)
         if (divisor == 0) {
             continue;
         }
-        const i128 quotient = floor_divide(numerator, divisor);
+        const __int128 quotient = floor_divide(numerator, divisor);
         assert_true(quotient * divisor <= numerator);
         assert_true((quotient + 1) * divisor > numerator);
     }
