@@ -1,6 +1,7 @@
-/* A small JSON writer for answers, events and tool output: appends to one growing buffer, puts commas,
- * escapes strings. Every integer leaves as a string of decimal digits (interface.md); json_number is for
- * the two exceptions. Parsing is not here (ingress speaks to a library for that).
+/* A small JSON writer for answers, events and tool output: appends to one growing buffer, puts
+ * commas, escapes strings. Every integer leaves as a string of decimal digits (interface.md);
+ * json_number is for the two exceptions. Parsing is not here (ingress speaks to a library for
+ * that).
  *
  *     struct json json = {0};
  *     json_open(&json, '{');
@@ -25,16 +26,16 @@ struct json {
     bool failed;
 };
 
-void json_open(struct json *json, char bracket);  /* '{' or '[' */
-void json_close(struct json *json, char bracket); /* '}' or ']' */
+void json_open(struct json *json, char bracket);   /* '{' or '[' */
+void json_close(struct json *json, char bracket);  /* '}' or ']' */
 void json_key(struct json *json, const char *key); /* a plain literal without escapes */
 
 void json_i64(struct json *json, int64_t value);  /* "-42" */
 void json_u64(struct json *json, uint64_t value); /* "42" */
 void json_number(struct json *json, uint64_t value);
 void json_bool(struct json *json, bool value);
-/* The JSON library of ingress exports these two names as well, and a function of the program would take
- * the place of the library's own inside of it: hence other names for the linker. */
+/* The JSON library of ingress exports these two names as well, and a function of the program would
+ * take the place of the library's own inside of it: hence other names for the linker. */
 void json_null(struct json *json) __asm__("tapline_json_null");
 /* NUL terminated UTF-8, escaped. */
 void json_string(struct json *json, const char *text) __asm__("tapline_json_string");

@@ -1,0 +1,58 @@
+/* The recent account events, rendered, for `resume`: a ring of the last HISTORY_EVENTS ones, filled
+ * by the replay at start and by every update, so that a client that was away for a restart finds
+ * its events. Each entry points to the account's entry before it, so that a resume costs what the
+ * account has. */
+#ifndef TAPLINE_TOOLS_SERVE_HISTORY_H
+#define TAPLINE_TOOLS_SERVE_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "base/units.h"
+#include "projections/outbox.h"
+
+#define HISTORY_EVENTS  65536 /* a power of two */
+#define HISTORY_RESUMED 1024  /* more than this for one account: a snapshot instead */
+
+struct history_entry {
+    uint64_t seq;
+    uint8_t account[ADDRESS_BYTES];
+    char *body; /* owned: {"seq",...} of projections/client_event.h */
+    uint32_t length;
+    uint64_t before; /* number of the account's entry before this, 0 none */
+};
+
+/* The last known balances of a user, by id; follows the postings from the first record on. */
+struct history_balance {
+    int64_t available_micro;
+    int64_t held_micro;
+    uint8_t account[ADDRESS_BYTES];
+    uint64_t touched_seq;
+    uint64_t next_touched; /* user id, within one record; 0 none */
+};
+
+struct history {
+    struct history_entry *entries;    /* number k at k % HISTORY_EVENTS; numbers from 1 */
+    uint64_t last;                    /* number of the newest, 0 none */
+    uint64_t complete_from;           /* every event of seq >= this is here */
+    uint64_t *heads;                  /* newest number by a hash of the account; 0 none */
+    struct history_balance *balances; /* of user id i + 1 */
+    uint64_t balance_capacity;
+};
+
+MUST_USE enum status history_open(struct history *history);
+
+/* Renders the account events of an outbox and hands each to `told` (may be NULL) in order. */
+void history_add(struct history *history, const struct outbox *outbox, void *context,
+                 void (*told)(void *context, const struct history_entry *entry));
+
+/* The account's entries with seq >= after, oldest first, into entries[0..*count), at most
+ * HISTORY_RESUMED. False when they are not all here any more (answer with a snapshot). */
+bool history_since(const struct history *history, const uint8_t *account, uint64_t after,
+                   const struct history_entry **entries, size_t *count);
+
+void history_free(struct history *history);
+
+#endif

@@ -1,0 +1,403 @@
+/* The start is a replay: the data directory is locked, the journal recovered, every record applied
+ * again, and what the projections lack is written. Then the engine begins, with the first records
+ * of a new journal, or a Start record. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ingress/market_file.h"
+#include "projections/sqlite_audit.h"
+#include "replay/replay.h"
+#include "tools/commands.h"
+#include "tools/progress.h"
+#include "tools/serve/server.h"
+
+#define REPLAY_OUTBOX_RECORDS 4096
+#define PROJECTOR_WAIT_MS     1000
+#define DEMO_HOUSE_MICRO      (1000000 * MICRO_PER_USD)
+
+static int fail(struct server *server, int exit_code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(struct server *server, int exit_code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(server->error, sizeof(server->error), format, arguments);
+    va_end(arguments);
+    return exit_code;
+}
+
+static int exit_code_of(enum status status)
+{
+    switch (status) {
+    case STATUS_OK:
+        return EXIT_GOOD;
+    case STATUS_IN_USE:
+        return EXIT_IN_USE;
+    case STATUS_DAMAGED:
+    case STATUS_LOST_TAIL:
+    case STATUS_VERSION:
+    case STATUS_MISMATCH:
+    case STATUS_INVALID:
+        return EXIT_JOURNAL_DAMAGED;
+    case STATUS_USAGE:
+    case STATUS_NOT_FOUND:
+        return EXIT_USAGE;
+    case STATUS_IO:
+    case STATUS_NO_SPACE:
+    case STATUS_NO_MEMORY:
+    case STATUS_END:
+    case STATUS_FULL:
+    case STATUS_CLOSED:
+        return EXIT_JOURNAL_IO;
+    }
+    return EXIT_JOURNAL_IO;
+}
+
+/* --- Hooks of the engine.
+ * ------------------------------------------------------------------------- */
+
+static bool on_update(void *context, struct engine_update *update)
+{
+    struct server *server = context;
+    return mailbox_post(server->updates, update) == STATUS_OK;
+}
+
+static bool on_outbox(void *context, struct outbox *outbox)
+{
+    struct server *server = context;
+    /* A halted projection has said so loudly (on_halt); the journal goes on without it. */
+    return projector_push(server->projector, outbox) != STATUS_FULL;
+}
+
+static void on_failed(void *context, int exit_code, const char *reason)
+{
+    struct server *server = context;
+    fprintf(stderr, "tapline serve: %s; no more bets are taken, the process ends with %d\n", reason,
+            exit_code);
+    server->failed_code = exit_code;
+    uv_async_send(&server->on_failure);
+}
+
+static void on_halt(void *context, enum status status, const char *reason)
+{
+    struct server *server = context;
+    metrics_count_divergence(server->metrics);
+    fprintf(stderr,
+            "tapline serve: ALARM: the SQLite projection has halted (%s): %s; the journal goes on, "
+            "restart to rebuild it\n",
+            status_text(status), reason);
+}
+
+/* --- Journal.
+ * ------------------------------------------------------------------------------------- */
+
+static int open_journal(struct server *server)
+{
+    uint64_t witness_seq;
+    char witness_name[32];
+    struct journal_report report;
+    if (mkdir(server->options.data_dir, 0750) != 0 && errno != EEXIST) {
+        return fail(server, EXIT_USAGE, "cannot make the data directory %s: %s",
+                    server->options.data_dir, strerror(errno));
+    }
+    sqlite_audit_witness(server->options.data_dir, &witness_seq, witness_name);
+    const struct journal_options options = {
+        .segment_bytes = server->options.segment_bytes,
+        .witness_seq = witness_seq,
+        .witness_name = witness_name,
+        .context = server->engine,
+        .on_durable = engine_journal_durable,
+        .on_failed = engine_journal_failed,
+    };
+    const enum status status =
+        journal_open(server->options.data_dir, &options, &server->journal, &report);
+    if (status == STATUS_OK) {
+        if (report.reason[0] != '\0') {
+            fprintf(stderr, "tapline serve: journal: %s\n", report.reason);
+        }
+        return 0;
+    }
+    if (status == STATUS_IN_USE) {
+        return fail(server, EXIT_IN_USE, "the data directory %s is in use by another process",
+                    server->options.data_dir);
+    }
+    return fail(server, exit_code_of(status),
+                "journal: %s: segment %s, offset %llu, seq %llu, rule %c: %s", status_text(status),
+                report.segment[0] == '\0' ? "-" : report.segment, (unsigned long long)report.offset,
+                (unsigned long long)report.seq, report.rule == 0 ? '-' : report.rule,
+                report.reason);
+}
+
+/* --- Projections.
+ * --------------------------------------------------------------------------------- */
+
+static int open_projections(struct server *server, uint64_t head_seq)
+{
+    const struct sqlite_writer_options options = {
+        .head_seq = head_seq, .repair = true, .check_pages = true};
+    struct sqlite_writer *writer;
+    struct sqlite_writer_report report;
+    enum status status = sqlite_writer_open(server->options.data_dir, &options, &writer, &report);
+    if (status != STATUS_OK) {
+        return fail(server, exit_code_of(status), "projections: %s: %s", status_text(status),
+                    report.text);
+    }
+    if (report.text[0] != '\0') {
+        fprintf(stderr, "tapline serve: projections: %s\n", report.text);
+    }
+    const struct projector_options projector = {.context = server, .on_halt = on_halt};
+    status = projector_open(writer, &projector, &server->projector);
+    if (status != STATUS_OK) {
+        sqlite_writer_close(writer);
+        return fail(server, EXIT_JOURNAL_IO, "projections: %s", status_text(status));
+    }
+    return 0;
+}
+
+/* --- Replay.
+ * -------------------------------------------------------------------------------------- */
+
+struct start_replay {
+    struct server *server;
+    struct outbox *outbox;
+    struct event_sink outbox_sink;
+    uint32_t records;
+    uint64_t head_seq;
+};
+
+static void forward_event(void *context, const struct event *event)
+{
+    struct start_replay *start = context;
+    start->outbox_sink.event(start->outbox_sink.context, event);
+}
+
+static void forward_posting(void *context, const struct posting *posting)
+{
+    struct start_replay *start = context;
+    start->outbox_sink.posting(start->outbox_sink.context, posting);
+}
+
+static enum status before_record(void *context, struct applier *applier,
+                                 const struct journal_record *record)
+{
+    struct start_replay *start = context;
+    if (start->outbox == NULL) {
+        start->outbox = outbox_new();
+        if (start->outbox == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        start->outbox_sink = outbox_sink(start->outbox);
+        start->records = 0;
+    }
+    outbox_begin_record(start->outbox, record->seq, applier_input(applier)->time_ms);
+    return STATUS_OK;
+}
+
+/* Hands the outbox on and waits while the projector is behind. */
+static enum status flush(struct start_replay *start, const struct applier *applier)
+{
+    struct server *server = start->server;
+    enum status status = outbox_seal(start->outbox, applier_digest(applier));
+    if (status == STATUS_OK) {
+        history_add(&server->history, start->outbox, NULL, NULL);
+        board_note_ticks(&server->board, start->outbox);
+        while ((status = projector_push(server->projector, start->outbox)) == STATUS_FULL) {
+            (void)projector_wait_room(server->projector, PROJECTOR_WAIT_MS); /* the push tells */
+        }
+    }
+    outbox_release(start->outbox);
+    start->outbox = NULL;
+    return status;
+}
+
+static enum status after_record(void *context, struct applier *applier,
+                                const struct journal_record *record)
+{
+    struct start_replay *start = context;
+    start->records += 1;
+    if (start->records < REPLAY_OUTBOX_RECORDS && record->seq < start->head_seq) {
+        return STATUS_OK;
+    }
+    return flush(start, applier);
+}
+
+static int replay_journal(struct server *server, uint64_t head_seq)
+{
+    struct start_replay start = {.server = server, .head_seq = head_seq};
+    const struct event_sink sink = {&start, forward_event, forward_posting};
+    struct progress progress;
+    const struct replay_options options = {
+        .to_seq = head_seq,
+        .invariant_at_end = true,
+        .context = &start,
+        .sink = &sink,
+        .before = before_record,
+        .after = after_record,
+    };
+    struct replay_result result;
+    progress_start(&progress, "replay");
+    const enum status status =
+        replay_run(server->applier, server->options.data_dir, &options, &result);
+    progress_finish(&progress);
+    if (start.outbox != NULL) {
+        outbox_release(start.outbox);
+    }
+    if (status != STATUS_OK) {
+        char why[SQLITE_WRITER_TEXT_BYTES] = "";
+        (void)projector_halted(server->projector, why);
+        return fail(server, exit_code_of(status), "replay: %s: %s %s", status_text(status),
+                    result.problem, why);
+    }
+    fprintf(stderr, "tapline serve: replayed %llu records in %.2f s, state machine arena %zu MiB\n",
+            (unsigned long long)result.records, progress_seconds(&progress),
+            applier_bytes(server->applier) >> 20);
+    return 0;
+}
+
+/* --- The first records.
+ * --------------------------------------------------------------------------- */
+
+static int fill_genesis(struct server *server, struct input *input)
+{
+    struct config config;
+    struct config_change *change = &input->of.config;
+    memset(change, 0, sizeof(*change));
+    input->kind = INPUT_CONFIG;
+    config_defaults(&config);
+    if (server->options.demo) {
+        config.quorum = 1;
+        config.vol_warmup = 0;
+    }
+    if (server->options.market_file != NULL) {
+        char problem[MARKET_FILE_PROBLEM_BYTES];
+        struct config merged;
+        const enum status status = market_file_read(server->options.market_file, change, problem);
+        if (status != STATUS_OK) {
+            return fail(server, EXIT_USAGE, "%s", problem);
+        }
+        config_merge(&config, change, &merged);
+        config = merged;
+    }
+    const char *problem = config_problem(&config);
+    if (problem != NULL) {
+        return fail(server, EXIT_USAGE, "the market configuration: %s", problem);
+    }
+    server->board.config = config;
+    change->market_given = true;
+    memcpy(change->market, config.market, sizeof(change->market));
+    for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
+        change->values[key] = config_get(&config, (enum config_key)key);
+        change->given |= 1u << key;
+    }
+    snprintf(change->operator_name, sizeof(change->operator_name), "genesis");
+    return 0;
+}
+
+static void fill_demo_house(struct input *input)
+{
+    static const char reference[] = "demo";
+    input->kind = INPUT_HOUSE_DEPOSIT;
+    memset(&input->of.transfer, 0, sizeof(input->of.transfer));
+    input->of.transfer.amount_micro = DEMO_HOUSE_MICRO;
+    input->of.transfer.reference = (struct text_view){reference, sizeof(reference) - 1};
+    input->of.transfer.operator_name = (struct text_view){reference, sizeof(reference) - 1};
+}
+
+static int start_engine(struct server *server, uint64_t head_seq)
+{
+    static struct input first[3];
+    static const char version[] = "tapline " TAPLINE_VERSION;
+    size_t count = 0;
+    if (head_seq == 0) {
+        const int exit_code = fill_genesis(server, &first[count]);
+        if (exit_code != 0) {
+            return exit_code;
+        }
+        count += 1;
+        if (server->options.demo) {
+            fill_demo_house(&first[count++]);
+        }
+    } else if (server->options.market_file != NULL) {
+        fprintf(
+            stderr,
+            "tapline serve: --market is ignored: the journal has its configuration; change it by "
+            "`tapline admin config FILE`\n");
+    }
+    first[count].kind = INPUT_START;
+    first[count++].of.version = (struct text_view){version, sizeof(version) - 1};
+
+    enum status status = journal_start(server->journal);
+    if (status == STATUS_OK) {
+        const struct engine_options options = {
+            .clock = &server->clock,
+            .journal = server->journal,
+            .applier = server->applier,
+            .first = first,
+            .first_count = count,
+            .context = server,
+            .on_update = on_update,
+            .on_outbox = on_outbox,
+            .on_failed = on_failed,
+        };
+        status = engine_start(server->engine, &options);
+    }
+    if (status != STATUS_OK) {
+        return fail(server, exit_code_of(status), "the journal cannot be written: %s",
+                    status_text(status));
+    }
+    return 0;
+}
+
+int startup_open_data(struct server *server)
+{
+    struct journal_head head;
+    if (engine_open(&server->engine) != STATUS_OK || history_open(&server->history) != STATUS_OK ||
+        applier_open(NULL, &server->applier) != STATUS_OK) {
+        return fail(server, EXIT_JOURNAL_IO, "no memory for the state machine");
+    }
+    int exit_code = open_journal(server);
+    if (exit_code != 0) {
+        return exit_code;
+    }
+    journal_head(server->journal, &head);
+    exit_code = open_projections(server, head.seq);
+    if (exit_code == 0 && head.seq > 0) {
+        exit_code = replay_journal(server, head.seq);
+    }
+    server->head_seq = head.seq;
+    return exit_code;
+}
+
+int startup_start_engine(struct server *server)
+{
+    const int exit_code = start_engine(server, server->head_seq);
+    server->tick_ms = server->board.config.tick_ms;
+    server->quorum = server->board.config.quorum;
+    return exit_code;
+}
+
+void startup_close_data(struct server *server)
+{
+    if (server->journal != NULL) {
+        const enum status status = journal_close(server->journal);
+        if (status != STATUS_OK && server->exit_code == 0) {
+            fprintf(stderr, "tapline serve: the journal did not close well: %s\n",
+                    status_text(status));
+            server->exit_code = EXIT_JOURNAL_IO;
+        }
+        server->journal = NULL;
+    }
+    projector_close(server->projector);
+    server->projector = NULL;
+    engine_free(server->engine);
+    server->engine = NULL;
+    applier_free(server->applier);
+    server->applier = NULL;
+    history_free(&server->history);
+    board_free(&server->board);
+}
