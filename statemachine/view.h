@@ -1,5 +1,5 @@
-/* Plain copies of the state for readers: what the state machine shows of itself, and what projections
- * turn into answers. Nothing here is borrowed. */
+/* Plain copies of the state for readers: what the state machine shows of itself, and what
+ * projections turn into answers. Nothing here is borrowed. */
 #ifndef TAPLINE_STATEMACHINE_VIEW_H
 #define TAPLINE_STATEMACHINE_VIEW_H
 
@@ -10,9 +10,9 @@
 #include "statemachine/event.h"
 
 struct market_view {
-    uint64_t seq;     /* last applied */
-    int64_t time_ms;  /* engine time */
-    uint64_t epoch;   /* 0 before genesis */
+    uint64_t seq;    /* last applied */
+    int64_t time_ms; /* engine time */
+    uint64_t epoch;  /* 0 before genesis */
     enum breaker_state breaker;
     int64_t breaker_since_ms; /* grid time of the last change; 0 at genesis */
     int64_t last_tick_ms;     /* last valid tick, 0 if none */
