@@ -16,10 +16,14 @@ export const BINARY = path.resolve(process.env.TAPLINE_BIN
 export const SHARED = path.resolve(process.env.TAPLINE_SHARED ?? path.join(root, '..', 'shared'));
 const ORACLE = path.join(here, 'oracle', 'oracle.py');
 const running = new Set();
+const directories = [];
 
 process.on('exit', () => {
   for (const child of running) {
     child.kill('SIGKILL');
+  }
+  for (const directory of directories) {
+    fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   }
 });
 
@@ -34,16 +38,14 @@ export function sharedFile(t, name) {
   return null;
 }
 
-/** A directory of its own that is removed when the test passed and named when it did not. */
+/** A directory of its own; removed when the process ends, unless KEEP is set. */
 export function makeDirectory(t) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tapline-'));
-  t.after(() => {
-    if (process.env.KEEP) {
-      console.log(`kept ${directory}`);
-    } else {
-      fs.rmSync(directory, { recursive: true, force: true });
-    }
-  });
+  if (process.env.KEEP) {
+    console.log(`${t.name}: ${directory}`);
+  } else {
+    directories.push(directory);
+  }
   return directory;
 }
 
@@ -77,6 +79,9 @@ export async function freePort() {
 }
 
 function start(command, args, options = {}) {
+  if (command === BINARY && !fs.existsSync(BINARY)) {
+    throw new Error(`no program at ${BINARY}: build it, or set TAPLINE_BIN`);
+  }
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   running.add(child);
   child.ended = new Promise((resolve, reject) => {
@@ -89,6 +94,16 @@ function start(command, args, options = {}) {
   return child;
 }
 
+/** Waits for the end of a process, which comes by SIGKILL when it takes too long. */
+async function endsWithin(child, ms) {
+  child.deadline = setTimeout(() => child.kill('SIGKILL'), ms);
+  try {
+    return await child.ended;
+  } finally {
+    clearTimeout(child.deadline);
+  }
+}
+
 /** Runs a command to its end: {code, stdout, stderr}; with `to` stdout goes into that file. */
 export async function run(command, args, { to, within = 600000 } = {}) {
   const file = to ? fs.openSync(to, 'w') : null;
@@ -97,9 +112,7 @@ export async function run(command, args, { to, within = 600000 } = {}) {
   for (const name of ['stdout', 'stderr']) {
     child[name]?.on('data', (piece) => { out[name] += piece; });
   }
-  const timer = setTimeout(() => child.kill('SIGKILL'), within);
-  const { code, signal } = await child.ended;
-  clearTimeout(timer);
+  const { code, signal } = await endsWithin(child, within);
   if (file !== null) {
     fs.closeSync(file);
   }
@@ -179,9 +192,8 @@ export class Server {
         }
       });
     });
-    const timer = setTimeout(() => server.child.kill('SIGKILL'), within);
-    const first = await Promise.race([ready, server.child.ended]);
-    clearTimeout(timer);
+    const first = await Promise.race([ready, endsWithin(server.child, within)]);
+    clearTimeout(server.child.deadline);
     if (typeof first !== 'string') {
       throw new Error(`serve ended with ${first.code ?? first.signal} before it was ready:\n`
         + `${server.stderr.slice(-4000)}`);
@@ -199,9 +211,7 @@ export class Server {
   /** Drains; the exit must be 0. */
   async stop() {
     this.child.kill('SIGTERM');
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), 60000);
-    const { code, signal } = await this.child.ended;
-    clearTimeout(timer);
+    const { code, signal } = await endsWithin(this.child, 60000);
     if (code !== 0) {
       throw new Error(`serve drained with ${code ?? signal}:\n${this.stderr.slice(-4000)}`);
     }

@@ -219,7 +219,7 @@ async function journey(t, feed, market) {
   log.end();
 
   const { records, counts, state, file } = await judge(directory, data);
-  t.diagnostic(`\n${counts}`);
+  t.diagnostic(counts.trim().split(/\s*\n\s*/).join('; '));
   checkAnswers(state, players, seen);
   for (const { account, socket } of players) {
     checkEvents(state.events[account], socket.events, account);
