@@ -29,6 +29,9 @@ struct disk {
     enum status (*write)(void *context, struct disk_file *file, uint64_t offset, const void *from,
                          size_t bytes);                         /* all of it or an error */
     enum status (*sync)(void *context, struct disk_file *file); /* fdatasync */
+    /* Optional, may be NULL: forgets what is cached of a synced file, so that the next read shows
+     * what the disk has. After a failed sync of an earlier process the two may differ. */
+    enum status (*drop_cache)(void *context, struct disk_file *file);
     enum status (*truncate)(void *context, struct disk_file *file, uint64_t bytes);
     enum status (*close)(void *context, struct disk_file *file);
     enum status (*rename)(void *context, const char *from, const char *to);

@@ -193,6 +193,13 @@ static enum status posix_sync(void *context, struct disk_file *file)
     return status_of_result(fdatasync(file->descriptor));
 }
 
+static enum status posix_drop_cache(void *context, struct disk_file *file)
+{
+    (void)context;
+    errno = posix_fadvise(file->descriptor, 0, 0, POSIX_FADV_DONTNEED);
+    return errno == 0 ? STATUS_OK : status_of_errno();
+}
+
 static enum status posix_truncate(void *context, struct disk_file *file, uint64_t bytes)
 {
     (void)context;
@@ -243,6 +250,7 @@ const struct disk *disk_posix(void)
         .read = posix_read,
         .write = posix_write,
         .sync = posix_sync,
+        .drop_cache = posix_drop_cache,
         .truncate = posix_truncate,
         .close = posix_close,
         .rename = posix_rename,

@@ -30,23 +30,14 @@ struct journal {
 /* The directory that holds `path`, in memory of the caller's. */
 static char *parent_of(const char *path)
 {
-    char *parent = strdup(path);
-    if (parent == NULL) {
-        return NULL;
-    }
-    size_t length = strlen(parent);
-    while (length > 1 && parent[length - 1] == '/') {
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') {
         length--;
     }
-    while (length > 0 && parent[length - 1] != '/') {
+    while (length > 0 && path[length - 1] != '/') {
         length--;
     }
-    if (length == 0) {
-        strcpy(parent, "."); /* path has at least one character, or is "" and stays wrong */
-    } else {
-        parent[length] = '\0';
-    }
-    return parent;
+    return length == 0 ? strdup(".") : strndup(path, length);
 }
 
 /* Makes DIR and DIR/journal, with their names durable: a journal in a directory that a power cut
@@ -95,6 +86,35 @@ static enum status take_lock(struct journal *journal, const char *data_dir)
     return disk->lock(disk->context, journal->lock);
 }
 
+/* Makes what is read below what the disk has: a batch that only the cache still holds would be
+ * applied and told now, and lost with the next power cut. Only the last segment can hold one. */
+static enum status settle_last_segment(const struct disk *disk, const char *directory,
+                                       const struct chain *chain)
+{
+    if (chain->segment_count == 0) {
+        return STATUS_OK;
+    }
+    char name[FORMAT_NAME_BYTES];
+    format_segment_name(chain->first_seqs[chain->segment_count - 1], name);
+    char *path = chain_path(directory, name);
+    if (path == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    struct disk_file *file;
+    enum status status = disk->open(disk->context, path, false, false, &file);
+    free(path);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = disk->sync(disk->context, file);
+    if (status == STATUS_OK && disk->drop_cache != NULL) {
+        status = disk->drop_cache(disk->context, file);
+    }
+    const enum status closed = disk->close(disk->context, file);
+    status = status == STATUS_OK ? closed : status;
+    return status == STATUS_OK ? disk->sync_directory(disk->context, directory) : status;
+}
+
 /* Walks the whole journal. STATUS_END: *finding says what is at its end. */
 static enum status walk(struct chain *chain, struct finding *finding)
 {
@@ -139,6 +159,9 @@ static enum status recover_once(struct journal *journal, struct journal_report *
     struct chain chain;
     struct finding finding;
     enum status status = chain_open(&chain, disk, journal->directory, 1);
+    if (status == STATUS_OK) {
+        status = settle_last_segment(disk, journal->directory, &chain);
+    }
     if (status == STATUS_OK) {
         status = walk(&chain, &finding);
     }

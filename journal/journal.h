@@ -37,8 +37,7 @@ struct journal_options {
      * none: recovery refuses to start below it (STATUS_LOST_TAIL). */
     uint64_t witness_seq;
     const char *witness_name; /* "main.db", for the message; may be NULL */
-    /* The epoch of a journal that is made new; 0: drawn at random (what all but simulations want).
-     */
+    /* The epoch of a journal that is made new, for simulations; 0: drawn at random. */
     uint64_t epoch;
     void *context;
     /* On the writer thread, batches strictly in order, each exactly once. */
@@ -93,8 +92,8 @@ bool journal_has_room(struct journal *journal);
  * journal's life, STATUS_OK if none. */
 enum status journal_close(struct journal *journal);
 
-/* --- Reading: needs no lock, safe beside a running writer (it stops at the durable end it finds).
- * --- */
+/* --- Reading: needs no lock, safe beside a running writer (stops at the durable end it finds) ---
+ */
 
 struct journal_reader;
 

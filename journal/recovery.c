@@ -137,6 +137,9 @@ void recovery_describe(const struct finding *finding, const struct recovery_verd
                        const struct recovery_witness *witness, struct journal_report *report)
 {
     memset(report, 0, sizeof *report);
+    if (verdict->rule == 0 && verdict->status == STATUS_OK) {
+        return; /* clean */
+    }
     memcpy(report->segment, finding->segment, sizeof report->segment);
     report->offset = finding->offset;
     report->seq = finding->seq;
@@ -146,7 +149,7 @@ void recovery_describe(const struct finding *finding, const struct recovery_verd
                        "%s at seq %llu, but %s has seen seq %llu: " RESTORE,
                        found_what(finding->kind), (unsigned long long)finding->seq, witness->name,
                        (unsigned long long)witness->seq); /* a cut text is still a text */
-    } else if (verdict->rule != 0 || verdict->status != STATUS_OK) {
+    } else {
         (void)snprintf(report->reason, sizeof report->reason, "%s at seq %llu: %s",
                        found_what(finding->kind), (unsigned long long)finding->seq,
                        why_and_what_to_do(verdict)); /* likewise */
