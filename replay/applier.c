@@ -25,6 +25,7 @@ struct applier {
     bool decoded; /* input is the next record, not yet applied */
     uint64_t attests_checked;
     uint64_t attests_unknown;
+    uint64_t equal_seq; /* the last one that an Attest record agreed on */
     struct input input;
     struct applier_report report;
     struct codec_scratch scratch;
@@ -161,8 +162,9 @@ static enum status report_mismatch(struct applier *applier, const struct attest 
     text_format_hex(recorded_hex, report->recorded, HASH_BYTES);
     text_format_hex(computed_hex, report->computed, HASH_BYTES);
     snprintf(report->reason, sizeof report->reason,
-             "digest after seq %" PRIu64 " differs: %s computed, %s attested at seq %" PRIu64,
-             attest->of_seq, computed_hex, recorded_hex, applier->seq);
+             "digest after seq %" PRIu64 " differs (equal after seq %" PRIu64
+             "): %.16s.. computed, %.16s.. attested at seq %" PRIu64,
+             attest->of_seq, applier->equal_seq, computed_hex, recorded_hex, applier->seq);
     return STATUS_MISMATCH;
 }
 
@@ -181,6 +183,7 @@ static enum status check_attest(struct applier *applier, const struct attest *at
     if (memcmp(computed, attest->digest, HASH_BYTES) != 0) {
         return report_mismatch(applier, attest, computed);
     }
+    applier->equal_seq = attest->of_seq;
     return STATUS_OK;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "projections/sqlite_audit.h"
+#include "projections/sqlite_difference.h"
 #include "replay/rebuild.h"
 
 #define NAME_BYTES 64
@@ -106,80 +107,90 @@ static bool is_equal(const struct table *a, const struct table *b)
            memcmp(a->digest, b->digest, HASH_BYTES) == 0;
 }
 
-/* The first table of the file that differs; NULL when all are equal. */
-static const struct table *first_difference(const struct tables *live, const struct tables *rebuilt,
-                                            const char *file)
+static bool file_is_equal(const struct tables *live, const struct tables *rebuilt, const char *file)
 {
-    for (size_t i = 0; i < rebuilt->count; i++) {
-        const struct table *expected = &rebuilt->of[i];
-        if (strcmp(expected->file, file) == 0 && !is_equal(find_table(live, expected), expected)) {
-            return expected;
-        }
+    if (!has_file(rebuilt, file)) {
+        return false;
     }
     for (size_t i = 0; i < live->count; i++) {
-        const struct table *extra = &live->of[i];
-        if (strcmp(extra->file, file) == 0 && find_table(rebuilt, extra) == NULL) {
-            return extra;
+        const struct table *table = &live->of[i];
+        if (strcmp(table->file, file) == 0 && !is_equal(table, find_table(rebuilt, table))) {
+            return false;
         }
     }
-    return NULL;
+    return true;
 }
 
 /* --- The comparison. -----------------------------------------------------------------------------
  */
 
-static enum status name_difference(struct compare *compare, const struct table *table)
+/* Keeps the difference with the lowest seq; one that no record is named for counts as the last. */
+static void name_difference(struct compare *compare, const struct table *table)
 {
-    const struct table *live = find_table(&compare->live, table);
-    const struct table *expected = find_table(&compare->at_main, table);
     struct compare_result *result = compare->result;
+    struct sqlite_difference difference;
+    const enum status status = sqlite_difference_find(compare->data_dir, compare->scratch_dir,
+                                                      table->file, table->name, &difference);
+    const uint64_t seq = difference.seq != 0 ? difference.seq : applier_seq(compare->applier);
+    if (result->first_seq != 0 && result->first_seq <= seq) {
+        return;
+    }
+    result->first_seq = seq;
     snprintf(result->problem, sizeof result->problem,
-             "%s/%s, table %s differs from the replay to seq %" PRIu64 ": %" PRIu64
-             " rows here, %" PRIu64 " by replay",
-             compare->data_dir, table->file, table->name, result->seq,
-             live != NULL ? live->rows : 0, expected != NULL ? expected->rows : 0);
-    return STATUS_MISMATCH;
+             "%.200s/%s, table %s differs from the replay to seq %" PRIu64 ": %s",
+             compare->data_dir, table->file, table->name, applier_seq(compare->applier),
+             status == STATUS_MISMATCH ? difference.text : "the replay makes no such table");
 }
 
-static enum status compare_file(struct compare *compare, const char *file)
+/* One file, which the scratch directory has as of its own seq now. */
+static void judge_file(struct compare *compare, const struct tables *rebuilt, const char *file)
 {
     if (!has_file(&compare->live, file)) {
         compare->result->missing += 1;
-        return STATUS_OK;
+        return;
     }
-    const struct table *difference = first_difference(&compare->live, &compare->at_main, file);
-    if (difference != NULL && compare->at_highest.count > 0 && strcmp(file, "main.db") != 0 &&
-        first_difference(&compare->live, &compare->at_highest, file) == NULL) {
-        difference = NULL;
-    }
-    if (difference != NULL) {
-        return name_difference(compare, difference);
-    }
+    const bool equal = file_is_equal(&compare->live, &compare->at_main, file) ||
+                       file_is_equal(&compare->live, rebuilt, file);
     for (size_t i = 0; i < compare->live.count; i++) {
-        if (strcmp(compare->live.of[i].file, file) == 0) {
-            compare->result->tables += 1;
-            compare->result->rows += compare->live.of[i].rows;
-        }
-    }
-    return STATUS_OK;
-}
-
-/* Each file once: tables come in the order of their files. */
-static enum status compare_files(struct compare *compare, const struct tables *tables,
-                                 const struct tables *but_not)
-{
-    for (size_t i = 0; i < tables->count; i++) {
-        const char *file = tables->of[i].file;
-        const bool first = i == 0 || strcmp(tables->of[i - 1].file, file) != 0;
-        if (!first || (but_not != NULL && has_file(but_not, file))) {
+        const struct table *live = &compare->live.of[i];
+        if (strcmp(live->file, file) != 0) {
             continue;
         }
-        const enum status status = compare_file(compare, file);
-        if (status != STATUS_OK) {
-            return status;
+        if (equal) {
+            compare->result->tables += 1;
+            compare->result->rows += live->rows;
+        } else if (!is_equal(live, find_table(rebuilt, live))) {
+            name_difference(compare, live);
         }
     }
-    return STATUS_OK;
+}
+
+static bool is_main(const char *file)
+{
+    return strcmp(file, "main.db") == 0;
+}
+
+/* Each file of the list once (tables come in the order of their files): main.db, the others, or
+ * both. */
+static void judge_files(struct compare *compare, const struct tables *list,
+                        const struct tables *rebuilt, bool main_file, bool week_files)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *file = list->of[i].file;
+        const bool first = i == 0 || strcmp(list->of[i - 1].file, file) != 0;
+        const bool judged_before = list == &compare->live && has_file(rebuilt, file);
+        if (first && !judged_before && (is_main(file) ? main_file : week_files)) {
+            judge_file(compare, rebuilt, file);
+        }
+    }
+}
+
+/* What the replay has made, and what is here besides. */
+static void judge(struct compare *compare, const struct tables *rebuilt, bool main_file,
+                  bool week_files)
+{
+    judge_files(compare, rebuilt, rebuilt, main_file, week_files);
+    judge_files(compare, &compare->live, rebuilt, main_file, week_files);
 }
 
 static enum status rebuild_to(struct compare *compare, uint64_t seq, struct tables *tables)
@@ -205,11 +216,13 @@ static enum status rebuild_to(struct compare *compare, uint64_t seq, struct tabl
     return read_tables(compare, compare->scratch_dir, tables);
 }
 
-static enum status compare_digest(struct compare *compare)
+/* Before the rows: a row that differs earlier says more, and takes its place. */
+static void judge_digest(struct compare *compare)
 {
     if (memcmp(applier_digest(compare->applier), compare->digest, HASH_BYTES) == 0) {
-        return STATUS_OK;
+        return;
     }
+    compare->result->first_seq = compare->result->seq;
     char stored[2 * HASH_BYTES + 1];
     char computed[2 * HASH_BYTES + 1];
     text_format_hex(stored, compare->digest, HASH_BYTES);
@@ -217,7 +230,6 @@ static enum status compare_digest(struct compare *compare)
     snprintf(compare->result->problem, sizeof compare->result->problem,
              "%s/main.db: digest after seq %" PRIu64 " differs: %s computed, %s stored",
              compare->data_dir, compare->result->seq, computed, stored);
-    return STATUS_MISMATCH;
 }
 
 static void ignore_user(void *context, const struct sqlite_audit_user *user)
@@ -267,19 +279,20 @@ static enum status compare_all(struct compare *compare)
     if (status == STATUS_OK) {
         status = rebuild_to(compare, compare->result->seq, &compare->at_main);
     }
-    if (status == STATUS_OK) {
-        status = compare_digest(compare);
+    if (status != STATUS_OK) {
+        return status;
     }
-    if (status == STATUS_OK && compare->highest_seq > compare->result->seq) {
+    judge_digest(compare);
+    const bool weeks_ahead = compare->highest_seq > compare->result->seq;
+    judge(compare, &compare->at_main, true, !weeks_ahead);
+    if (weeks_ahead) {
         status = rebuild_to(compare, compare->highest_seq, &compare->at_highest);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        judge(compare, &compare->at_highest, false, true);
     }
-    if (status == STATUS_OK) {
-        status = compare_files(compare, &compare->at_main, NULL);
-    }
-    if (status == STATUS_OK) {
-        status = compare_files(compare, &compare->live, &compare->at_main);
-    }
-    return status;
+    return compare->result->first_seq != 0 ? STATUS_MISMATCH : STATUS_OK;
 }
 
 /* --- The directory to build in. ------------------------------------------------------------------

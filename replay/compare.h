@@ -22,11 +22,13 @@ struct compare_options {
 };
 
 struct compare_result {
-    uint64_t tables;   /* compared and equal */
-    uint64_t rows;     /* in them */
-    uint64_t missing;  /* files that a replay makes and that are not here */
-    uint64_t seq;      /* the record that main.db stands at; 0: there is no main.db */
-    char problem[768]; /* one line that names file, table and the first row that differs; or "" */
+    uint64_t tables;  /* compared and equal */
+    uint64_t rows;    /* in them */
+    uint64_t missing; /* files that a replay makes and that are not here */
+    uint64_t seq;     /* the record that main.db stands at; 0: there is no main.db */
+    uint64_t
+        first_seq; /* the first record that a row differs in, else the last; 0: no difference */
+    char problem[1024]; /* one line that names file, table and the first row that differs; or "" */
 };
 
 /* Errors: STATUS_MISMATCH a difference, named in the result; STATUS_LOST_TAIL the projections have

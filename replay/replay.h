@@ -24,7 +24,7 @@ struct replay_options {
     /* All of what the state machine says, or NULL. During the calls applier_input is the record. */
     const struct event_sink *sink;
     /* Each record, decoded and not yet applied / just applied. May be NULL. Not OK ends the replay
-     * with that status. */
+     * with that status; STATUS_END ends it well. */
     enum status (*before)(void *context, struct applier *applier,
                           const struct journal_record *record);
     enum status (*after)(void *context, struct applier *applier,

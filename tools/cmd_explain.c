@@ -60,9 +60,10 @@ static void put_tap(struct fields *fields, const struct explain *story)
     fields_address(fields, "account", story->account);
     fields_hex(fields, "sig", "0x", story->signature, story->signature_bytes);
     fields_string(fields, "signature", verdict(story));
-    if (!story->made) {
+    if (!story->made && story->repeated_bet != 0) {
+        fields_u64(fields, "repeats_bet", story->repeated_bet);
+    } else if (!story->made) {
         fields_string(fields, "refused", reason_text(story->refused));
-        fields_u64_or_null(fields, "repeats_bet", story->repeated_bet);
     }
     fields_section_end(fields);
 }

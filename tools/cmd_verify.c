@@ -94,8 +94,9 @@ static const char *first_difference(const struct verify *verify, uint64_t *seq)
         *seq = verify->audited->first_bad_seq;
         problem = verify->audited->problem;
     }
-    if (problem == NULL && verify->compared == STATUS_MISMATCH) {
-        *seq = verify->compare.seq;
+    if (verify->compared == STATUS_MISMATCH &&
+        (problem == NULL || verify->compare.first_seq < *seq)) {
+        *seq = verify->compare.first_seq;
         problem = verify->compare.problem;
     }
     return problem;

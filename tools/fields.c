@@ -65,7 +65,7 @@ void fields_section(struct fields *fields, const char *key)
         fields_open(fields, key, '{');
         return;
     }
-    append(fields, "\n");
+    append(fields, fields->out->length > 0 ? "\n" : "");
     append(fields, key);
 }
 
