@@ -163,6 +163,11 @@ int64_t clock_grid_receive_ms(struct clock *clock, int64_t grid_ms)
     return clock->recorded ? grid_ms - clock->shift_ms : clock_receive_ms(clock);
 }
 
+int64_t clock_real_ms(const struct clock *clock, int64_t span_ms)
+{
+    return (int64_t)((__int128)span_ms * CLOCK_SPEED_ONE / clock->speed_milli);
+}
+
 int64_t clock_wait_ms(struct clock *clock, int64_t until_ms)
 {
     const int64_t left_ms = until_ms - clock_now_ms(clock);

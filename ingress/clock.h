@@ -82,6 +82,9 @@ bool clock_jumped(struct clock *clock);
  * the present. */
 int64_t clock_grid_receive_ms(struct clock *clock, int64_t grid_ms);
 
+/* How long a span of `now` lasts in real ms, rounded down: the same but for a recording's speed. */
+int64_t clock_real_ms(const struct clock *clock, int64_t span_ms);
+
 /* Real ms to wait until `now` reaches until_ms, rounded up; 0 when it already has. */
 int64_t clock_wait_ms(struct clock *clock, int64_t until_ms);
 

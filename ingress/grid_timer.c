@@ -53,9 +53,12 @@ bool grid_timer_poll(struct grid_timer *timer)
         }
         return false;
     }
-    const int64_t grid_ms = floor_divide(now_ms, options->tick_ms) * options->tick_ms;
-    if (grid_ms <= options->last_grid_ms) {
+    int64_t grid_ms = options->last_grid_ms + options->tick_ms;
+    if (grid_ms > now_ms) {
         return false;
+    }
+    if (clock_real_ms(options->clock, now_ms - grid_ms) >= options->tick_ms) { /* a stall */
+        grid_ms = floor_divide(now_ms, options->tick_ms) * options->tick_ms;
     }
     timer->counts.missed += (uint64_t)((grid_ms - options->last_grid_ms) / options->tick_ms - 1);
     options->last_grid_ms = grid_ms;
@@ -68,7 +71,8 @@ static void arm(struct grid_timer *timer);
 static void on_timer(uv_timer_t *uv)
 {
     struct grid_timer *timer = uv->data;
-    (void)grid_timer_poll(timer); /* too early is no harm: it is armed again */
+    while (grid_timer_poll(timer)) { /* fired too early is no harm: it is armed again */
+    }
     if (!timer->jumped && !uv_is_closing((uv_handle_t *)uv)) {
         arm(timer);
     }

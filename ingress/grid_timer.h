@@ -7,6 +7,12 @@
  * good, for no price may be recorded under a time that is not believed; columns whose close passes
  * meanwhile are void after the restart.
  *
+ * A stall is one in real time: a point that is taken up less than tick_ms of real time late is not
+ * missed. For a real clock that is what the rule says, the point is still the last one passed. For
+ * a recording that runs faster, several points may pass within such a moment; they are taken in
+ * turn, each with exactly the quotes received up to it, so that a replay at speed 20 does not
+ * depend on a few ms of scheduling.
+ *
  * **Thread:** all calls and callbacks on the loop's thread. */
 #ifndef TAPLINE_INGRESS_GRID_TIMER_H
 #define TAPLINE_INGRESS_GRID_TIMER_H
@@ -57,9 +63,8 @@ MUST_USE enum status grid_timer_open(struct grid_timer **timer, struct uv_loop_s
 /* The quorum of a new epoch. */
 void grid_timer_set_quorum(struct grid_timer *timer, int64_t quorum);
 
-/* Does what the timer would do at this moment: records the latest grid point if one has passed, and
- * returns whether one had. The timer calls it; tests and simulators may, instead of running a loop.
- */
+/* Does what the timer does when it fires: records one grid point if one has passed, and returns
+ * whether one had (then call again). Tests and simulators may call it instead of running a loop. */
 bool grid_timer_poll(struct grid_timer *timer);
 
 void grid_timer_counts(const struct grid_timer *timer, struct grid_timer_counts *counts);

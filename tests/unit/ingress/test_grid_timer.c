@@ -318,6 +318,38 @@ static void recording_is_taken_at_the_grid_point(void **state)
     finish(&fixture);
 }
 
+/* At speed 20 a tick is 10 ms of real time: 190 ms late, nineteen more points have passed and each
+ * gets its record; 200 ms late is a stall, and only the latest does. */
+static void fast_recording_is_not_stalled_by_scheduling(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/tapline-test-grid-XXXXXX";
+    char spec[64];
+    const char text[] = "ts_ms,mid_e4\n1000000,10\n";
+    const int file = mkstemp(path);
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
+    close(file);
+    snprintf(spec, sizeof spec, "replay:%s,speed=20", path);
+    struct fixture fixture;
+    struct grid_timer_counts counts;
+    begin_replay(&fixture, spec, 1, 0);
+    unlink(path);
+    fake_pass_ms(&fixture.time, 199); /* 1003980 */
+    for (int i = 0; i < 20; i++) {
+        assert_true(grid_timer_poll(fixture.timer));
+        assert_int_equal(fixture.grid_ms, 1000000 + i * 200);
+    }
+    assert_false(grid_timer_poll(fixture.timer));
+    grid_timer_counts(fixture.timer, &counts);
+    assert_int_equal(counts.missed, 0);
+    fake_pass_ms(&fixture.time, 201); /* 1008000: the next was 1004000 */
+    assert_true(grid_timer_poll(fixture.timer));
+    assert_int_equal(fixture.grid_ms, 1008000);
+    grid_timer_counts(fixture.timer, &counts);
+    assert_int_equal(counts.missed, 20);
+    finish(&fixture);
+}
+
 /* What is known of a replay from an independent reading of the rules (a script over the same
  * files). */
 struct known {
@@ -329,7 +361,8 @@ struct known {
     uint64_t digest;
 };
 
-/* Replays at a speed, the timer firing late by up to most of a tick of the recording's time. */
+/* Replays at a speed, the timer firing late by up to 150 ms of real time: at speed 20 fifteen grid
+ * points may have passed, at speed 1 none but its own. */
 static void replay_at(const struct known *known, int64_t speed, bool shift, struct fixture *fixture)
 {
     char spec[1024];
@@ -341,9 +374,10 @@ static void replay_at(const struct known *known, int64_t speed, bool shift, stru
     int64_t next_ms = clock_now_ms(&fixture->clock);
     while (fixture->count < known->count) {
         const int64_t wait_ms = clock_wait_ms(&fixture->clock, next_ms);
-        const int64_t late_ns = (int64_t)random_below(&random, 150) * FAKE_NS_PER_MS / speed;
-        fixture->time.monotonic_ns += wait_ms * FAKE_NS_PER_MS + late_ns;
-        (void)grid_timer_poll(fixture->timer); /* the first may be before any grid point */
+        const int64_t late_ms = (int64_t)random_below(&random, 150);
+        fixture->time.monotonic_ns += (wait_ms + late_ms) * FAKE_NS_PER_MS;
+        while (fixture->count < known->count && grid_timer_poll(fixture->timer)) {
+        }
         next_ms = (clock_now_ms(&fixture->clock) / 200 + 1) * 200;
     }
     struct grid_timer_counts counts;
@@ -439,6 +473,7 @@ int main(void)
         cmocka_unit_test(lost_record_moves_no_basis),
         cmocka_unit_test(quorum_can_change),
         cmocka_unit_test(recording_is_taken_at_the_grid_point),
+        cmocka_unit_test(fast_recording_is_not_stalled_by_scheduling),
         cmocka_unit_test(real_recordings_give_the_known_ticks_at_any_speed),
         cmocka_unit_test(shifted_replays_agree_at_any_speed),
         cmocka_unit_test(real_timer_ticks_on_the_loop),

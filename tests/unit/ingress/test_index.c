@@ -173,6 +173,9 @@ static void basis_follows_by_floor_shifts(void **state)
     assert_int_equal(tick.spread_e4, 800);
     assert_int_equal(tick.quotes[0].basis_e4, -100);
     index_commit(&index);
+    index_commit(&index); /* a second one has nothing to do */
+    assert_int_equal(index.sources[0].basis, -410000);
+    assert_int_equal(index.sources[1].basis, 410000);
 
     assert_true(index_take(&index, 400, 600, 2, &tick));
     assert_int_equal(tick.quotes[0].basis_e4, -101);
@@ -199,12 +202,13 @@ static void basis_moves_only_with_a_recorded_tick(void **state)
     assert_int_equal(index_views(&index, 0, views), 2);
     assert_int_equal(views[0].basis_e4, 0); /* it still has none */
     index_commit(&index);
-    index_commit(&index); /* a second one has nothing to do */
     (void)index_views(&index, 0, views);
     assert_int_equal(views[0].basis_e4, -100);
 
     book(&index, "b", 1000990, 1001010, 200);
-    assert_false(index_take(&index, 200, 400, 3, &tick)); /* no quorum */
+    assert_true(index_take(&index, 200, 400, 2, &tick));
+    assert_false(
+        index_take(&index, 200, 400, 3, &tick)); /* no quorum, and the take before is void */
     index_commit(&index);
     (void)index_views(&index, 0, views);
     assert_int_equal(views[0].basis_e4, -100);
@@ -430,7 +434,8 @@ static void audit_accepts_every_tick_of_a_long_run(void **state)
     }
 }
 
-/* Each number of a record, changed by one, is found. */
+/* Each number of a record, changed by one, is found, also the basis of a source that was dropped
+ * and so has no part in the price. */
 static void audit_finds_any_changed_number(void **state)
 {
     (void)state;
@@ -440,15 +445,18 @@ static void audit_finds_any_changed_number(void **state)
     book(&index, "a", 999990, 1000010, 0);
     book(&index, "b", 1000190, 1000210, 0);
     book(&index, "c", 1000090, 1000110, 0);
+    book(&index, "d", 1009990, 1010010, 0);
     assert_true(index_take(&index, 0, 200, 2, &tick));
-    for (int change = 0; change <= 9; change++) {
+    assert_int_equal(tick.set, 7);
+    for (int change = 0; change <= 10; change++) {
         struct price_tick other = tick;
         other.price_e4 += change == 1;
         other.spread_e4 += change == 2;
         other.m0_e4 += change == 3;
         other.sources -= change == 4;
         other.set = change == 5 ? 3 : other.set;
-        other.quotes[0].basis_e4 += change == 6;
+        other.quotes[3].basis_e4 += change == 6;
+        other.quotes[3].basis_e4 -= change == 10;
         other.quotes[2].price_e4 += change == 7;
         other.quotes[1].name.text = change == 8 ? "a" : other.quotes[1].name.text;
         other.quote_count = change == 9 ? 0 : other.quote_count;
