@@ -19,7 +19,7 @@ async function makeHistory(t, directory) {
   const options = ['--demo', '--market', writeMarket(directory, { column_ms: 1000, min_lead_ms: 1000 })];
   const server = await Server.start(t, data, options);
   const client = new Client(server.url);
-  const config = await client.config();
+  const config = await client.settledConfig();
   await until('the breaker is HEALTHY', async () => (await client.get('/v1/status')).breaker === 'HEALTHY');
   const wallets = [0, 1, 2].map((i) => makeWallet('damage', i));
   for (const wallet of wallets) {

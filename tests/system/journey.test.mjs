@@ -185,7 +185,7 @@ async function journey(t, feed, market) {
   const server = await Server.start(t, data,
     ['--demo', '--feed', feed, '--market', writeMarket(directory, market)]);
   const client = new Client(server.url, { log });
-  const config = await client.config();
+  const config = await client.settledConfig();
   const watcher = await client.socket();
   await watcher.subscribe('columns');
   await watcher.subscribe('index');

@@ -130,7 +130,7 @@ test('what_a_client_was_told_survives_kill_9', async (t) => {
       (await client.get('/v1/status')).breaker === 'HEALTHY'));
     const witness = new Witness();
     everything.push(witness);
-    const config = await client.config();
+    const config = await client.settledConfig();
     const sockets = await prepare(client, witness, wallets);
     let alive = true;
     const loading = load(client, config, choices, wallets, sockets, witness, () => alive);

@@ -22,7 +22,7 @@ async function begin(t) {
   const market = writeMarket(directory, { pricing_delay_ms: 2000, columns: 30 });
   const server = await Server.start(t, data, ['--demo', '--market', market]);
   const client = new Client(server.url, { sockets: TAPS * LANES });
-  const config = await client.config();
+  const config = await client.settledConfig();
   await until('the breaker is HEALTHY', async () => (await client.get('/v1/status')).breaker === 'HEALTHY');
   const sockets = [];
   for (let i = 0; i < 8; i += 1) {

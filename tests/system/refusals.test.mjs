@@ -94,7 +94,7 @@ class World {
     world.server = await Server.start(t, world.data, options, { limits });
     world.bridge = bridge ? await Bridge.open(t, port) : null;
     world.client = new Client(world.server.url);
-    world.config = await world.client.config();
+    world.config = await world.client.settledConfig();
     world.socket = await world.client.socket();
     world.wallets = 0;
     world.bets = new Map(); // nonce -> bet, of every answer that named one
@@ -381,6 +381,21 @@ test('malformed_requests_are_refused_before_anything_is_read_of_them', async (t)
   const ready = await world.send('http', signed);
   assert.ok(ready.result, 'the tap itself was good all the time');
   await world.end();
+});
+
+/** The ready line is a promise: whoever reads it and asks is answered. */
+test('after_the_ready_line_every_read_answers', async (t) => {
+  for (let round = 0; round < 5; round += 1) {
+    const data = path.join(makeDirectory(t), 'data');
+    const server = await Server.start(t, data, ['--demo']);
+    const client = new Client(server.url);
+    const paths = ['config/current', 'config/1', 'grid', 'index', 'status', 'time'];
+    const answers = await Promise.all(paths.map((name) => client.request('GET', `/v1/${name}`)));
+    answers.forEach(({ status, text }, i) => assert.equal(status, 200, `${paths[i]}: ${text}`));
+    assert.equal((await client.request('GET', '/readyz')).status, 200);
+    client.close();
+    await server.stop();
+  }
 });
 
 /** A demo deposit exists only on a demo. */

@@ -125,6 +125,20 @@ export class Client {
     return this.get('/v1/config/current');
   }
 
+  /** The configuration, also of a server that printed its ready line a moment ago. */
+  async settledConfig() {
+    for (let i = 0; ; i += 1) {
+      const { status, text, body } = await this.request('GET', '/v1/config/current');
+      if (status === 200) {
+        return body;
+      }
+      if (i === 50) {
+        throw new Error(`GET /v1/config/current: ${status} ${text}`);
+      }
+      await new Promise((resolve) => { setTimeout(resolve, 100); });
+    }
+  }
+
   account(address) {
     return this.get(`/v1/accounts/${address}`);
   }
