@@ -132,6 +132,15 @@ void fixture_append_batch(struct fixture *fixture, unsigned count)
     pthread_mutex_unlock(&fixture->mutex);
 }
 
+void fixture_wait_for_failure(struct fixture *fixture)
+{
+    pthread_mutex_lock(&fixture->mutex);
+    while (fixture->failures == 0) {
+        pthread_cond_wait(&fixture->changed, &fixture->mutex);
+    }
+    pthread_mutex_unlock(&fixture->mutex);
+}
+
 enum status fixture_close(struct fixture *fixture)
 {
     const enum status status = journal_close(fixture->journal);

@@ -39,6 +39,8 @@ void fixture_must_open(struct fixture *fixture);
 bool fixture_append(struct fixture *fixture);
 /* Appends `count` records that become one batch, behind one that is a batch of its own. */
 void fixture_append_batch(struct fixture *fixture, unsigned count);
+/* Waits until on_failed was called. */
+void fixture_wait_for_failure(struct fixture *fixture);
 enum status fixture_close(struct fixture *fixture);
 
 /* The record of a seq. Returns its length. */
