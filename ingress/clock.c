@@ -145,6 +145,11 @@ int64_t clock_now_ms(struct clock *clock)
     return floor_divide(now_ns, NS_PER_MS);
 }
 
+int64_t clock_begin_ms(struct clock *clock)
+{
+    return clock->recorded ? clock->start_ms + clock->shift_ms : clock_now_ms(clock);
+}
+
 int64_t clock_receive_ms(struct clock *clock)
 {
     return clock->recorded ? recording_ms(clock) : floor_divide(monotonic_ns(clock), NS_PER_MS);

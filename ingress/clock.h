@@ -70,6 +70,10 @@ void clock_close(struct clock *clock);
 /* Engine time now, ms; never less than an earlier answer. */
 int64_t clock_now_ms(struct clock *clock);
 
+/* The engine time from which on grid points are to be recorded: with a recording the one at which
+ * it began, with a real clock the present. */
+int64_t clock_begin_ms(struct clock *clock);
+
 /* Local monotonic receive time now, ms. */
 int64_t clock_receive_ms(struct clock *clock);
 

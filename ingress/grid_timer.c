@@ -19,7 +19,7 @@ struct grid_timer {
     bool closed; /* uv has let go of the handle */
 };
 
-static void record(struct grid_timer *timer, int64_t grid_ms, int64_t now_ms)
+static bool record(struct grid_timer *timer, int64_t grid_ms, int64_t now_ms)
 {
     struct grid_timer_options *options = &timer->options;
     const int64_t receive_ms = clock_grid_receive_ms(options->clock, grid_ms);
@@ -29,8 +29,8 @@ static void record(struct grid_timer *timer, int64_t grid_ms, int64_t now_ms)
     struct price_tick tick;
     const bool valid = index_take(options->index, receive_ms, grid_ms, options->quorum, &tick);
     if (!options->on_grid(options->context, grid_ms, now_ms, valid ? &tick : NULL)) {
-        timer->counts.lost += 1;
-        return;
+        timer->counts.refused += 1;
+        return false;
     }
     if (valid) {
         index_commit(options->index);
@@ -38,6 +38,7 @@ static void record(struct grid_timer *timer, int64_t grid_ms, int64_t now_ms)
     } else {
         timer->counts.clock_ticks += 1;
     }
+    return true;
 }
 
 bool grid_timer_poll(struct grid_timer *timer)
@@ -60,9 +61,11 @@ bool grid_timer_poll(struct grid_timer *timer)
     if (clock_real_ms(options->clock, now_ms - grid_ms) >= options->tick_ms) { /* a stall */
         grid_ms = floor_divide(now_ms, options->tick_ms) * options->tick_ms;
     }
+    if (!record(timer, grid_ms, now_ms)) {
+        return false;
+    }
     timer->counts.missed += (uint64_t)((grid_ms - options->last_grid_ms) / options->tick_ms - 1);
     options->last_grid_ms = grid_ms;
-    record(timer, grid_ms, now_ms);
     return true;
 }
 
@@ -83,6 +86,9 @@ static void arm(struct grid_timer *timer)
     const struct grid_timer_options *options = &timer->options;
     const int64_t next_ms = options->last_grid_ms + options->tick_ms;
     int64_t wait_ms = clock_wait_ms(options->clock, next_ms);
+    if (wait_ms < 1) { /* a record was refused */
+        wait_ms = 1;
+    }
     if (wait_ms > WAIT_MS_MAX) {
         wait_ms = WAIT_MS_MAX;
     }
@@ -107,10 +113,10 @@ enum status grid_timer_open(struct grid_timer **timer, struct uv_loop_s *loop,
     made->options = *options;
     made->options.feeds = NULL; /* the copy serves */
     made->feeds = feeds;
-    const int64_t now_ms = clock_now_ms(options->clock);
-    /* The first grid point is the next one to come: a point that passed before the start is not
+    /* The first grid point is the first at or after the clock's beginning: one before it is not
      * taken up with quotes that came after it. */
-    const int64_t passed_ms = floor_divide(now_ms - 1, options->tick_ms) * options->tick_ms;
+    const int64_t begin_ms = clock_begin_ms(options->clock);
+    const int64_t passed_ms = floor_divide(begin_ms - 1, options->tick_ms) * options->tick_ms;
     if (made->options.last_grid_ms < passed_ms) {
         made->options.last_grid_ms = passed_ms;
     }

@@ -41,8 +41,8 @@ struct grid_timer_options {
     void *context;
     /* One grid record: tick NULL means ClockTick. now_ms is the engine time of this moment (>=
      * grid_ms), for the sequencer. The tick is borrowed for the call, its names live as long as the
-     * index. Answers false when the record could not be taken over: it is then lost, and the
-     * index's basis stays as it was. */
+     * index. Answers false when the record could not be taken over: nothing has happened then, and
+     * the point is taken and offered again a moment later, until that would be a stall. */
     bool (*on_grid)(void *context, int64_t grid_ms, int64_t now_ms, const struct price_tick *tick);
     /* The clock has jumped: no grid point follows. Once; may be NULL. */
     void (*on_jump)(void *context);
@@ -51,8 +51,8 @@ struct grid_timer_options {
 struct grid_timer_counts {
     uint64_t price_ticks;
     uint64_t clock_ticks;
-    uint64_t missed; /* grid points that passed unrecorded since the start */
-    uint64_t lost;   /* records that on_grid did not take */
+    uint64_t missed;  /* grid points that passed unrecorded since the start */
+    uint64_t refused; /* times that on_grid did not take a record */
 };
 
 /* Starts the timer. **Owns:** *timer is freed by grid_timer_free; clock, index and feeds are

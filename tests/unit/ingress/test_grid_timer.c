@@ -251,25 +251,32 @@ static void jump_silences_the_grid(void **state)
     finish(&fixture);
 }
 
-/* A record that was not taken over leaves the basis as it was, so records alone tell every basis.
- */
-static void lost_record_moves_no_basis(void **state)
+/* A record that was not taken over moves no basis, so records alone tell every basis, and is
+ * offered again until that would be a stall. */
+static void refused_record_is_offered_again(void **state)
 {
     (void)state;
     struct fixture fixture;
-    begin_real(&fixture, 1000000, 0);
+    struct grid_timer_counts counts;
+    begin_real(&fixture, 1000000, 1000000);
     quote(&fixture, "a", 1000000);
     quote(&fixture, "b", 1000200);
     fixture.refuse = true;
-    assert_true(after_ms(&fixture, 200));
+    assert_false(after_ms(&fixture, 200));
     assert_false(fixture.index.sources[0].basis_known);
     fixture.refuse = false;
-    assert_true(after_ms(&fixture, 200));
+    assert_true(after_ms(&fixture, 199));
+    assert_int_equal(fixture.grid_ms, 1000200);
     assert_true(fixture.index.sources[0].basis_known);
-    struct grid_timer_counts counts;
+    fixture.refuse = true;
+    assert_false(after_ms(&fixture, 1)); /* 1000400 */
+    fixture.refuse = false;
+    assert_true(after_ms(&fixture, 200));
+    assert_int_equal(fixture.grid_ms, 1000600);
     grid_timer_counts(fixture.timer, &counts);
-    assert_int_equal(counts.lost, 1);
-    assert_int_equal(counts.price_ticks, 1);
+    assert_int_equal(counts.refused, 2);
+    assert_int_equal(counts.price_ticks, 2);
+    assert_int_equal(counts.missed, 1);
     finish(&fixture);
 }
 
@@ -347,6 +354,31 @@ static void fast_recording_is_not_stalled_by_scheduling(void **state)
     assert_int_equal(fixture.grid_ms, 1008000);
     grid_timer_counts(fixture.timer, &counts);
     assert_int_equal(counts.missed, 20);
+    finish(&fixture);
+}
+
+/* A server that takes 150 ms of real time between starting the clock and the timer misses nothing
+ * of a recording: its first grid point is that of the file. */
+static void recording_begins_at_its_first_grid_point(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/tapline-test-grid-XXXXXX";
+    char spec[64];
+    const char text[] = "ts_ms,mid_e4\n1000001,10\n";
+    const int file = mkstemp(path);
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
+    close(file);
+    snprintf(spec, sizeof spec, "replay:%s,speed=20", path);
+    struct fixture fixture;
+    begin_replay(&fixture, spec, 1, 0);
+    unlink(path);
+    grid_timer_close(fixture.timer);
+    uv_run(&fixture.loop, UV_RUN_NOWAIT);
+    grid_timer_free(fixture.timer);
+    fake_pass_ms(&fixture.time, 150);
+    start_timer(&fixture, 200, 1, 0);
+    assert_true(grid_timer_poll(fixture.timer));
+    assert_int_equal(fixture.grid_ms, 1000200);
     finish(&fixture);
 }
 
@@ -470,10 +502,11 @@ int main(void)
         cmocka_unit_test(stall_records_only_the_latest_point),
         cmocka_unit_test(grid_times_rise_across_a_restart),
         cmocka_unit_test(jump_silences_the_grid),
-        cmocka_unit_test(lost_record_moves_no_basis),
+        cmocka_unit_test(refused_record_is_offered_again),
         cmocka_unit_test(quorum_can_change),
         cmocka_unit_test(recording_is_taken_at_the_grid_point),
         cmocka_unit_test(fast_recording_is_not_stalled_by_scheduling),
+        cmocka_unit_test(recording_begins_at_its_first_grid_point),
         cmocka_unit_test(real_recordings_give_the_known_ticks_at_any_speed),
         cmocka_unit_test(shifted_replays_agree_at_any_speed),
         cmocka_unit_test(real_timer_ticks_on_the_loop),
