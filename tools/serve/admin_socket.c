@@ -244,6 +244,10 @@ static void send_request(struct admin_connection *connection, const struct stric
 static void run_op(struct admin_connection *connection, const struct strict_json *json)
 {
     struct server *server = connection->admin->server;
+    if (server->closing) {
+        send_refusal(connection, REFUSAL_DRAINING, NULL);
+        return;
+    }
     char name[32];
     if (!strict_json_is_object(json) || !take_text(json, "op", true, name, sizeof(name) - 1)) {
         send_refusal(connection, REFUSAL_BAD_REQUEST, "op: wanted as a string");

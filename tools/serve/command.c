@@ -338,7 +338,8 @@ static void close_sockets(uv_timer_t *timer)
 static void finish_work(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    server->closing = true;
+    server->closing = true; /* from here on the fronts refuse what still comes */
+    uv_timer_stop(&server->gauges_timer);
     grid_timer_close(server->grid_timer);
     for (size_t i = 0; i < server->feed_count; i++) {
         feed_close(server->feeds[i]);
@@ -349,6 +350,7 @@ static void finish_work(uv_timer_t *timer)
     engine_stop(server->engine);
     mailbox_close(server->updates);
     reads_close(server->reads);
+    server->reads = NULL;
     mailbox_close(server->finished);
     ws_server_drain(server->ws, WS_CLOSE_GOING_AWAY, "the server is shutting down");
     http_server_drain(server->http);
@@ -396,8 +398,6 @@ static void on_gauges(uv_timer_t *handle)
 
 static void free_all(struct server *server)
 {
-    reads_close(server->reads == NULL || server->closing ? NULL : server->reads);
-    verify_pool_close(server->pool);
     startup_close_data(server);
     mailbox_free(server->updates);
     mailbox_free(server->verified);

@@ -151,7 +151,7 @@ static struct read *new_read(struct server *server, uint64_t connection, enum re
 {
     struct read *read = read_new(kind);
     if (read != NULL) {
-        read->at_least_seq = server->board.market.seq;
+        read->at_least_seq = engine_applied_seq(server->engine);
         read->done = read_done;
         read->context = server;
         read->connection = connection;
@@ -724,6 +724,10 @@ void http_api_request(void *context, const struct http_request *request)
 {
     struct server *server = context;
     const char *other_method = NULL;
+    if (server->closing) {
+        refuse(server, request->id, 0, REFUSAL_DRAINING, NULL, NULL);
+        return;
+    }
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         char path[HTTP_URL_BYTES + 1];
         struct call call = {.server = server, .request = request};

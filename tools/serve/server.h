@@ -98,7 +98,8 @@ struct server {
     uv_signal_t on_int;
     uv_async_t on_failure; /* the engine failed */
     int failed_code;
-    uint64_t head_seq; /* of the journal at start */
+    uint64_t head_seq;    /* of the journal at start */
+    uint64_t first_count; /* records the start wrote */
     uv_timer_t drain_timer;
     uv_timer_t gauges_timer;
 

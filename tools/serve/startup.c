@@ -17,6 +17,7 @@
 
 #define REPLAY_OUTBOX_RECORDS 4096
 #define PROJECTOR_WAIT_MS     1000
+#define FIRST_RECORDS_WAIT_MS 60000
 #define DEMO_HOUSE_MICRO      (1000000 * MICRO_PER_USD)
 
 static int fail(struct server *server, int exit_code, const char *format, ...)
@@ -331,6 +332,7 @@ static int start_engine(struct server *server, uint64_t head_seq)
     first[count].kind = INPUT_START;
     first[count++].of.version = (struct text_view){version, sizeof(version) - 1};
 
+    server->first_count = count;
     enum status status = journal_start(server->journal);
     if (status == STATUS_OK) {
         const struct engine_options options = {
@@ -376,6 +378,11 @@ int startup_open_data(struct server *server)
 int startup_start_engine(struct server *server)
 {
     const int exit_code = start_engine(server, server->head_seq);
+    /* Ready means: what the start wrote can be read. */
+    if (exit_code == 0 && projector_wait(server->projector, server->head_seq + server->first_count,
+                                         FIRST_RECORDS_WAIT_MS) != STATUS_OK) {
+        return fail(server, EXIT_JOURNAL_IO, "the first records did not become durable in time");
+    }
     server->tick_ms = server->board.config.tick_ms;
     server->quorum = server->board.config.quorum;
     return exit_code;

@@ -348,7 +348,7 @@ void ws_api_message(void *context, uint64_t id, const char *text, size_t length)
 {
     struct server *server = context;
     struct client *client = clients_find(&server->clients, id);
-    if (client == NULL) {
+    if (client == NULL || server->closing) {
         return;
     }
     struct op op = {.server = server, .client = client};
@@ -390,7 +390,7 @@ static void answer_known(struct server *server, const struct engine_request *req
     struct read *read = read_new(READ_BET);
     if (read != NULL) {
         read->id = request->answer.bet;
-        read->at_least_seq = server->board.market.seq;
+        read->at_least_seq = engine_applied_seq(server->engine);
         read->done = known_done;
         read->context = server;
         read->connection = request->connection;
