@@ -113,6 +113,28 @@ static enum http_progress end_data(struct http_message *message, char byte)
     return HTTP_MORE;
 }
 
+/* Trailer fields are not used, but they must be fields, by the head's rules. */
+static enum http_progress take_trailer(struct http_message *message, char byte)
+{
+    const unsigned char c = (unsigned char)byte;
+    const bool line_end = byte == '\r' || byte == '\n';
+    if (line_end) {
+        if (message->lines.line_bytes > 0 && !message->in_trailer_value) {
+            return refuse(message, 400, "A trailer field is malformed.");
+        }
+        message->in_trailer_value &= byte != '\n';
+    } else if (message->in_trailer_value) {
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            return refuse(message, 400, "A trailer field is malformed.");
+        }
+    } else if (byte == ':' && message->lines.line_bytes > 0) {
+        message->in_trailer_value = true;
+    } else if (!http_is_token(&byte, 1)) {
+        return refuse(message, 400, "A trailer field is malformed.");
+    }
+    return http_lines_take(&message->lines, byte, &message->refusal);
+}
+
 static enum http_progress take_framing(struct http_message *message, char byte)
 {
     switch (message->chunk) {
@@ -128,7 +150,7 @@ static enum http_progress take_framing(struct http_message *message, char byte)
     case HTTP_CHUNK_DATA_LF:
         return end_data(message, byte);
     case HTTP_CHUNK_TRAILER:
-        return http_lines_take(&message->lines, byte, &message->refusal);
+        return take_trailer(message, byte);
     case HTTP_CHUNK_DATA:
         break; /* not framing; the caller copies it */
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/json.h"
 
 static uint64_t deadline_in(const struct http_connection *connection, unsigned timeout_ms)
 {
@@ -402,17 +403,13 @@ void http_connection_advance(struct http_connection *connection)
         return;
     }
     connection->advancing = true;
-    bool again = true;
-    while (again && connection->state != HTTP_CLOSED) {
-        const size_t waiting = connection->pending.count;
-        if (waiting > 0 && may_parse(connection)) {
+    bool going = true;
+    while (going) {
+        if (connection->pending.count > 0 && may_parse(connection)) {
             parse_pending(connection);
         }
-        if (connection->state == HTTP_CLOSED || !flush(connection)) {
-            break;
-        }
-        again = connection->pending.count > 0 && connection->pending.count < waiting &&
-                may_parse(connection);
+        going = connection->state != HTTP_CLOSED && flush(connection) &&
+                connection->pending.count > 0 && may_parse(connection);
     }
     connection->advancing = false;
     if (connection->state == HTTP_CLOSED) {

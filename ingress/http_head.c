@@ -86,10 +86,11 @@ static enum http_progress refuse(struct http_message *message, unsigned status, 
     return HTTP_REFUSED;
 }
 
-static bool is_token(const char *text, size_t bytes)
+bool http_is_token(const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
-        if (!isalnum((unsigned char)text[i]) && strchr("!#$%&'*+-.^_`|~", text[i]) == NULL) {
+        const bool mark = text[i] != '\0' && strchr("!#$%&'*+-.^_`|~", text[i]) != NULL;
+        if (!isalnum((unsigned char)text[i]) && !mark) {
             return false;
         }
     }
@@ -177,7 +178,7 @@ static enum http_progress finish_fields(struct http_message *message, const stru
     for (size_t i = 0; i < parts->count; i++) {
         const struct span name = parts->names[i];
         struct span value = parts->values[i];
-        if (!is_token(name.text, name.bytes) || name.text[name.bytes] != ':') {
+        if (!http_is_token(name.text, name.bytes) || name.text[name.bytes] != ':') {
             return refuse(message, 400, "A header name has a byte that is not allowed there.");
         }
         if (!is_value(value.text, value.bytes)) {
@@ -348,9 +349,6 @@ static enum http_progress find_parts(struct http_message *message, struct parts 
     parts->message = message;
     http_parser_execute(&parser, &settings, message->head, message->head_bytes);
     const enum http_errno error = HTTP_PARSER_ERRNO(&parser);
-    if (error == HPE_INVALID_VERSION) {
-        return refuse(message, 505, "Only HTTP/1.0 and HTTP/1.1 are served here.");
-    }
     if (error == HPE_INVALID_METHOD) {
         return refuse(message, 400, "The method is unknown.");
     }

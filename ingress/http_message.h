@@ -64,6 +64,7 @@ struct http_message {
     enum http_chunk_state chunk;
     unsigned size_digits;
     size_t chunk_extra_bytes;
+    bool in_trailer_value; /* behind a trailer field's colon */
 
     struct http_lines lines; /* of the head, then of the trailer */
     size_t head_bytes;
@@ -93,6 +94,9 @@ enum http_progress http_lines_take(struct http_lines *lines, char byte,
 
 /* Takes a complete head apart and checks everything that its fields say. */
 enum http_progress http_head_parse(struct http_message *message);
+
+/* Whether text is a token (RFC 9110 section 5.6.2), as field names are. */
+bool http_is_token(const char *text, size_t bytes);
 
 /* Whether a comma-separated header value has this token, in any case. */
 bool http_value_has_token(const char *value, const char *token);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "ingress/http_connection.h"
 
 #define BACKLOG              4096

@@ -18,7 +18,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/json.h"
 #include "base/limits.h"
 #include "base/status.h"
 
@@ -33,6 +32,7 @@
 #define HTTP_CONNECTIONS_MAX 20000            /* default of connections_max */
 
 struct http_server;
+struct json;
 struct uv_loop_s;
 
 /* Who is at the other end: the socket's address, or what the trusted proxy says. */

@@ -178,7 +178,7 @@ static enum ws_event take_header(struct ws_reader *reader, uint8_t byte)
 }
 
 /* Unmasks into the message or the control buffer. */
-static enum ws_event take_payload(struct ws_reader *reader, const uint8_t *bytes, size_t count)
+static void take_payload(struct ws_reader *reader, const uint8_t *bytes, size_t count)
 {
     const bool control = is_control(opcode_of(reader));
     const uint8_t *mask = reader->header + reader->header_wanted - MASK_BYTES;
@@ -191,13 +191,9 @@ static enum ws_event take_payload(struct ws_reader *reader, const uint8_t *bytes
     reader->left -= count;
     if (control) {
         reader->control_bytes += count;
-        return WS_MORE;
+    } else {
+        reader->message_bytes += count;
     }
-    reader->message_bytes += count;
-    if (!ws_utf8_take(&reader->utf8, to, count)) {
-        return fail(reader, WS_CLOSE_BAD_TEXT, "text is not UTF-8");
-    }
-    return WS_MORE;
 }
 
 static enum ws_event end_close(struct ws_reader *reader)
@@ -233,6 +229,12 @@ static enum ws_event end_frame(struct ws_reader *reader)
     if (is_control(opcode)) {
         return opcode == WS_OPCODE_PING ? WS_PING : WS_PONG;
     }
+    /* Per frame and not per piece: a frame that is not complete is nothing yet. */
+    if (!ws_utf8_take(&reader->utf8, reader->message + reader->checked_bytes,
+                      reader->message_bytes - reader->checked_bytes)) {
+        return fail(reader, WS_CLOSE_BAD_TEXT, "text is not UTF-8");
+    }
+    reader->checked_bytes = reader->message_bytes;
     if (!is_final(reader)) {
         return empty ? WS_EMPTY : WS_MORE;
     }
@@ -256,7 +258,7 @@ enum ws_event ws_reader_take(struct ws_reader *reader, const uint8_t *bytes, siz
         } else {
             const size_t rest = length - at;
             const size_t count = reader->left < rest ? (size_t)reader->left : rest;
-            event = take_payload(reader, bytes + at, count);
+            take_payload(reader, bytes + at, count);
             at += count;
         }
         if (event == WS_MORE && reader->in_payload && reader->left == 0) {
@@ -272,6 +274,7 @@ void ws_reader_taken(struct ws_reader *reader)
     free(reader->message);
     reader->message = NULL;
     reader->message_bytes = 0;
+    reader->checked_bytes = 0;
 }
 
 void ws_reader_close(struct ws_reader *reader)

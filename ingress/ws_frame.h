@@ -63,6 +63,7 @@ struct ws_reader {
     struct ws_utf8 utf8;
     uint8_t *message; /* WS_MESSAGE_BYTES + 1, only while a text arrives; owned */
     size_t message_bytes;
+    size_t checked_bytes; /* of it, known to be UTF-8 so far */
     uint8_t control[WS_CONTROL_BYTES];
     size_t control_bytes;
     unsigned code;

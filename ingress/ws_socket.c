@@ -345,7 +345,9 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     if (count > 0) {
         receive(socket, (const uint8_t *)buffer->base, (size_t)count);
     } else if (count < 0) {
-        /* An end without a close frame, or a reset: nobody is there to read an answer. */
+        /* An end without a close frame, or a reset. Who has only shut down its side may still read
+         * what is queued, as far as the kernel takes it at once. */
+        ws_socket_flush(socket);
         ws_socket_drop(socket);
     }
 }
