@@ -215,6 +215,11 @@ static int run(struct verify *verify)
         run_compare(verify);
         if (verify->compared == STATUS_IN_USE) {
             fprintf(stderr, "tapline verify: %s\n", verify->compare.problem);
+        } else if (verify->compared == STATUS_DAMAGED || verify->compared == STATUS_VERSION) {
+            /* The journal was sound a moment ago: it is a projection file, and those come back. */
+            fprintf(stderr, "tapline verify: %s; remove it, the server makes it again\n",
+                    verify->compare.problem);
+            return EXIT_DIFFERENCE;
         } else if (verify->compared != STATUS_OK && verify->compared != STATUS_MISMATCH) {
             return offline_fail("verify", verify->compared, verify->compare.problem);
         }
