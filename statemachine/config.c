@@ -106,6 +106,10 @@ static bool market_is_well_formed(const char *market)
     return true;
 }
 
+/* The value of a limit's name, as text. */
+#define QUOTE_VALUE(value) #value
+#define QUOTE(name)        QUOTE_VALUE(name)
+
 const char *config_problem(const struct config *config)
 {
     if (!market_is_well_formed(config->market)) {
@@ -113,7 +117,7 @@ const char *config_problem(const struct config *config)
     }
 #define X(name, standard, least, greatest, fixed)                                                  \
     if (!config_value_in_range(CONFIG_##name, config->name)) {                                     \
-        return #name ": must be " #least ".." #greatest;                                           \
+        return #name ": must be " QUOTE(least) ".." QUOTE(greatest);                               \
     }
     CONFIG_KEY_LIST(X)
 #undef X

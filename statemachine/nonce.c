@@ -56,9 +56,13 @@ bool nonce_same_text(const struct nonce *nonce, const struct tap *tap)
     return nonce->digest.first == digest.first && nonce->digest.second == digest.second;
 }
 
-bool nonces_full(const struct nonces *nonces)
+bool nonces_full(const struct nonces *nonces, int64_t time_ms)
 {
-    return nonces->count >= nonces->capacity;
+    if (nonces->count < nonces->capacity) {
+        return false;
+    }
+    /* One that is past at this time would be dropped first. */
+    return nonces->count == 0 || !is_past(nonces->records[nonces->heap[1]].message_ms, time_ms);
 }
 
 static bool earlier(const struct nonces *nonces, uint32_t a, uint32_t b)
@@ -112,7 +116,7 @@ static uint32_t take_record(struct nonces *nonces)
 
 void nonces_put(struct nonces *nonces, const struct nonce *entry)
 {
-    CHECK(!nonces_full(nonces));
+    CHECK(nonces->count < nonces->capacity);
     const uint32_t number = take_record(nonces);
     struct nonce *record = &nonces->records[number];
     *record = *entry;

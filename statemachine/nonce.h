@@ -41,7 +41,8 @@ const struct nonce *nonces_find(const struct nonces *nonces, const struct tap *t
  * band, stake, min_mult, config, nonce, time. Never the signature. */
 bool nonce_same_text(const struct nonce *nonce, const struct tap *tap);
 
-bool nonces_full(const struct nonces *nonces);
+/* True when no nonce can be remembered at engine time t, even after those past were dropped. */
+bool nonces_full(const struct nonces *nonces, int64_t time_ms);
 
 /* Remembers a nonce that is not known; the table must not be full. */
 void nonces_use(struct nonces *nonces, const struct tap *tap, uint64_t bet);

@@ -11,8 +11,8 @@
 static bool names_market(const struct config *config, const struct tap *tap)
 {
     const size_t length = tap->market.length;
-    return length <= LIMIT_MARKET_BYTES && memcmp(tap->market.text, config->market, length) == 0 &&
-           config->market[length] == '\0';
+    return length > 0 && length <= LIMIT_MARKET_BYTES &&
+           memcmp(tap->market.text, config->market, length) == 0 && config->market[length] == '\0';
 }
 
 /* HEALTHY alone is not enough: without any grid record the breaker cannot see the feed age. */
@@ -66,7 +66,7 @@ static enum reason early_refusal(const struct machine *machine, const struct tap
         saturating_subtract(tap->message_ms, time_ms) > LIMIT_TAP_AHEAD_MS) {
         return REASON_TIME_SKEW;
     }
-    if (nonces_full(&machine->nonces) || positions_full(&machine->positions)) {
+    if (nonces_full(&machine->nonces, time_ms) || positions_full(&machine->positions)) {
         return REASON_OVERLOADED;
     }
     return REASON_NONE;

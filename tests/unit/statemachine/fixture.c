@@ -29,6 +29,10 @@ static void line(struct fixture *fixture, const char *format, ...)
 static void on_posting(void *context, const struct posting *posting)
 {
     struct fixture *fixture = context;
+    assert_int_equal(posting->line, fixture->lines);
+    assert_int_not_equal(posting->amount_micro, 0);
+    fixture->lines += 1;
+    fixture->sum_micro += posting->amount_micro;
     char account[64] = "";
     switch (posting->account) {
     case LEDGER_AVAILABLE:
@@ -203,7 +207,10 @@ void fixture_apply(struct fixture *fixture, struct input *input)
     fixture->length = 0;
     fixture->text[0] = '\0';
     const struct event_sink sink = {.context = fixture, .event = on_event, .posting = on_posting};
+    fixture->lines = 0;
+    fixture->sum_micro = 0;
     machine_apply(fixture->machine, input, &sink);
+    assert_int_equal(fixture->sum_micro, 0);
     if (!fixture->unchecked) {
         const char *problem = machine_invariant(fixture->machine);
         if (problem != NULL) {

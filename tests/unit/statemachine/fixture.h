@@ -34,6 +34,8 @@ struct fixture {
     bool unchecked;              /* leave the invariants to the caller */
     char *text;                  /* lines of the last input */
     size_t length;
+    uint32_t lines;       /* postings of the last input, which must count from 0 */
+    int64_t sum_micro;    /* and sum to zero */
     uint64_t fingerprint; /* of all lines of all inputs */
 };
 
