@@ -203,7 +203,7 @@ static void take_round(struct engine *engine, struct round *round)
     if (engine->backlog_count < ENGINE_BACKLOG_MAX / 2) {
         round->requests = engine->requests;
         engine->requests = (struct request_list){0};
-        while (engine->grid_count > 0) {
+        while (engine->grid_count > 0 && engine->held_count == 0) {
             round->grid[round->grid_count++] = engine->grid[engine->grid_head];
             engine->grid_head = (engine->grid_head + 1) % GRID_QUEUE;
             engine->grid_count -= 1;
@@ -226,11 +226,27 @@ static void apply_durable(struct engine *engine, struct durable *durable)
     }
 }
 
+/* Sequences the grid records in their order; those without room are held for the next round. */
+static void take_grid(struct engine *engine, const struct round *round)
+{
+    uint32_t taken = 0;
+    while (taken < engine->held_count && engine_take_grid(engine, &engine->held[taken])) {
+        taken += 1;
+    }
+    engine->held_count -= taken;
+    memmove(engine->held, engine->held + taken, engine->held_count * sizeof(engine->held[0]));
+    for (uint32_t i = 0; i < round->grid_count; i++) {
+        if (engine->held_count > 0 || !engine_take_grid(engine, &round->grid[i])) {
+            engine->held[engine->held_count++] = round->grid[i];
+        }
+    }
+}
+
 static bool all_done(const struct engine *engine, const struct round *round)
 {
     return round->stopping && engine->backlog_count == 0 && round->requests.count == 0 &&
            (engine->failed || (atomic_load(&engine->applied_seq) == engine->sequencer.last_seq &&
-                               engine->parked.count == 0));
+                               engine->parked.count == 0 && engine->held_count == 0));
 }
 
 static void *run(void *context)
@@ -247,8 +263,8 @@ static void *run(void *context)
         for (struct engine_request *request; (request = request_list_pop(&retry)) != NULL;) {
             engine_take_request(engine, request);
         }
-        for (uint32_t i = 0; i < round.grid_count && !engine->failed; i++) {
-            engine_take_grid(engine, &round.grid[i]);
+        if (!engine->failed) {
+            take_grid(engine, &round);
         }
         for (struct engine_request *request;
              (request = request_list_pop(&round.requests)) != NULL;) {

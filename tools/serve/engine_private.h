@@ -9,7 +9,7 @@
 #include "ingress/sequencer.h"
 #include "tools/serve/engine.h"
 
-#define GRID_QUEUE        8
+#define GRID_QUEUE        64
 #define IN_FLIGHT_BUCKETS 8192 /* a power of two */
 #define REASON_BYTES      256
 
@@ -82,6 +82,8 @@ struct engine {
     struct request_list parked;   /* their nonce is in flight */
     struct request_list answered; /* without a record, for the next update */
     struct engine_request *in_flight[IN_FLIGHT_BUCKETS];
+    struct grid_record held[GRID_QUEUE]; /* grid records that the journal had no room for yet */
+    uint32_t held_count;
     struct verdict verdict;
     bool grid_changed;
     struct event_sink outbox_sink;
@@ -103,8 +105,9 @@ struct engine_request *request_list_pop(struct request_list *list);
 /* Sequences or refuses one request. */
 void engine_take_request(struct engine *engine, struct engine_request *request);
 
-/* Sequences one grid record. */
-void engine_take_grid(struct engine *engine, const struct grid_record *grid);
+/* Sequences one grid record. False: the journal has no room now; it must not be lost, for the index's
+ * basis has moved with it. */
+bool engine_take_grid(struct engine *engine, const struct grid_record *grid);
 
 /* Applies a durable batch and queues its update. */
 void engine_apply(struct engine *engine, const struct durable *durable);

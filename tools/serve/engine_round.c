@@ -196,7 +196,7 @@ void engine_take_request(struct engine *engine, struct engine_request *request)
     }
 }
 
-void engine_take_grid(struct engine *engine, const struct grid_record *grid)
+bool engine_take_grid(struct engine *engine, const struct grid_record *grid)
 {
     if (grid->has_tick) {
         engine->input.kind = INPUT_PRICE_TICK;

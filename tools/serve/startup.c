@@ -378,6 +378,12 @@ int startup_open_data(struct server *server)
 int startup_start_engine(struct server *server)
 {
     const int exit_code = start_engine(server, server->head_seq);
+    if (exit_code == 0 && clock_now_ms(&server->clock) < server->last_grid_ms) {
+        fprintf(stderr,
+                "tapline serve: the clock is behind the journal's last grid record; no price is "
+                "recorded until it has passed %lld\n",
+                (long long)server->last_grid_ms);
+    }
     /* Ready means: what the start wrote can be read. */
     if (exit_code == 0 && projector_wait(server->projector, server->head_seq + server->first_count,
                                          FIRST_RECORDS_WAIT_MS) != STATUS_OK) {
