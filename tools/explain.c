@@ -229,6 +229,13 @@ static int64_t band_width(const struct telling *telling)
                                                               : telling->band_e4_before;
 }
 
+/* Where band b begins; a signed text may name any band, so both ends saturate as the rules' do. */
+static int64_t band_edge(__int128 band, int64_t band_e4)
+{
+    const __int128 edge = band * band_e4;
+    return edge > INT64_MAX ? INT64_MAX : (int64_t)edge;
+}
+
 /* Floor of stake * m / 100, in 128 bits as the rules have it. */
 static int64_t payout(int64_t stake_micro, uint64_t mult_centi)
 {
@@ -263,8 +270,9 @@ static void recompute_pricing(struct telling *telling)
     pricing->payout_micro = payout(bet->stake_micro, pricing->odds.mult_centi);
     expect(story, "price of the pricing tick", market.last_price_e4, bet->price_e4);
     expect(story, "time of the pricing tick", market.last_tick_ms, bet->tick_ms);
-    expect(story, "lower edge of the cell", bet->band * pricing->band_e4, bet->lo_e4);
-    expect(story, "upper edge of the cell", (bet->band + 1) * pricing->band_e4, bet->hi_e4);
+    expect(story, "lower edge of the cell", band_edge(bet->band, pricing->band_e4), bet->lo_e4);
+    expect(story, "upper edge of the cell", band_edge((__int128)bet->band + 1, pricing->band_e4),
+           bet->hi_e4);
     if (bet->state == BET_CONFIRMED) {
         expect(story, "multiplier", (int64_t)pricing->odds.mult_centi, bet->mult_centi);
         expect(story, "payout", pricing->payout_micro, bet->payout_micro);
