@@ -65,8 +65,7 @@ MUST_USE enum status outbox_seal(struct outbox *outbox, const uint8_t digest[HAS
 struct outbox *outbox_retain(struct outbox *outbox);
 void outbox_release(struct outbox *outbox);
 
-/* --- Reading, after the seal. Thread: any holder.
- * -------------------------------------------------- */
+/* --- Reading, after the seal. Thread: any holder. --- */
 
 const struct outbox_record *outbox_records(const struct outbox *outbox); /* the first */
 uint64_t outbox_first_seq(const struct outbox *outbox);

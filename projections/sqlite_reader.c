@@ -243,7 +243,7 @@ each_week(struct sqlite_reader *reader, enum main_read which, int64_t parameter,
     enum status found = STATUS_NOT_FOUND;
     while (found == STATUS_NOT_FOUND &&
            (status = sqlite_db_step(&reader->main, rows)) == STATUS_OK) {
-        struct week_slot *week;
+        struct week_slot *week = NULL;
         found = week_of(reader, sqlite_db_i64(rows, 0), &week);
         if (found == STATUS_OK) {
             found = visit(reader, context, week);

@@ -53,7 +53,7 @@ struct tap_check {
 struct tap_check machine_check_tap(const struct machine *machine, const struct tap *tap,
                                    int64_t now_ms, bool known_nonce_only);
 
-/* --- Views: copies for readers, nothing borrowed unless said. --------------------------------- */
+/* --- Views: copies for readers, nothing borrowed unless said. --- */
 
 void machine_market(const struct machine *machine, struct market_view *view);
 
@@ -84,7 +84,7 @@ void machine_grid(const struct machine *machine, struct grid_view *view);
  * that names the first that does not. Costs O(state). */
 const char *machine_invariant(const struct machine *machine);
 
-/* --- Snapshot: canonical bytes of the whole state, equal for equal states on any machine. -------- */
+/* --- Snapshot: canonical bytes of the whole state, equal for equal states on any machine. --- */
 
 /* Streams the bytes to `write` (called with pieces of any size). */
 void machine_snapshot(const struct machine *machine, void *context,

@@ -56,8 +56,7 @@ struct admin_write {
 
 static void next_line(struct admin_connection *connection);
 
-/* --- Answers.
- * ------------------------------------------------------------------------------------- */
+/* --- Answers. --- */
 
 static void on_written(uv_write_t *request, int status)
 {
@@ -125,8 +124,7 @@ void admin_socket_answer(struct server *server, const struct engine_request *req
     next_line(connection);
 }
 
-/* --- Ops.
- * ----------------------------------------------------------------------------------------- */
+/* --- Ops. --- */
 
 struct admin_op {
     const char *name;
@@ -295,8 +293,7 @@ static void next_line(struct admin_connection *connection)
     }
 }
 
-/* --- Connections.
- * --------------------------------------------------------------------------------- */
+/* --- Connections. --- */
 
 static void on_closed(uv_handle_t *handle)
 {

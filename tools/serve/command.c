@@ -47,8 +47,7 @@ static int usage_error(const char *format, const char *what)
     return EXIT_USAGE;
 }
 
-/* --- Options.
- * ------------------------------------------------------------------------------------- */
+/* --- Options. --- */
 
 /* "127.0.0.1:8080", "[::1]:8080", "localhost:0". */
 static bool parse_listen(const char *text, struct server_options *options)
@@ -148,8 +147,7 @@ const char *server_origin(const struct server *server, const char *origin)
     return NULL;
 }
 
-/* --- Prices.
- * -------------------------------------------------------------------------------------- */
+/* --- Prices. --- */
 
 static enum status on_quote(void *context, const struct source_quote *quote)
 {
@@ -230,8 +228,7 @@ static int start_feeds(struct server *server)
                : EXIT_JOURNAL_IO;
 }
 
-/* --- Fronts.
- * -------------------------------------------------------------------------------------- */
+/* --- Fronts. --- */
 
 static void on_verified_jobs(void *context, struct verify_job *const *jobs, size_t count)
 {
@@ -318,8 +315,7 @@ static int open_workers(struct server *server)
     return 0;
 }
 
-/* --- Ending.
- * -------------------------------------------------------------------------------------- */
+/* --- Ending. --- */
 
 static void close_sockets(uv_timer_t *timer)
 {
@@ -417,8 +413,7 @@ static void free_all(struct server *server)
     CHECK(uv_loop_close(&server->loop) == 0);
 }
 
-/* --- Starting.
- * ------------------------------------------------------------------------------------ */
+/* --- Starting. --- */
 
 static void raise_descriptor_limit(void)
 {

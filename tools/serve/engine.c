@@ -55,8 +55,7 @@ enum status engine_open(struct engine **engine)
     return STATUS_OK;
 }
 
-/* --- Handing over, from other threads.
- * ------------------------------------------------------------ */
+/* --- Handing over, from other threads. --- */
 
 enum status engine_submit(struct engine *engine, struct engine_request *request)
 {
@@ -162,8 +161,7 @@ void engine_journal_failed(void *context, enum status status, const char *reason
     pthread_mutex_unlock(&engine->lock);
 }
 
-/* --- The thread.
- * ---------------------------------------------------------------------------------- */
+/* --- The thread. --- */
 
 /* What one round takes from the queues, in one go under the lock. */
 struct round {

@@ -99,14 +99,13 @@ struct engine {
 void request_list_push(struct request_list *list, struct engine_request *request);
 struct engine_request *request_list_pop(struct request_list *list);
 
-/* --- engine_round.c, all on the engine thread.
- * ---------------------------------------------------- */
+/* --- engine_round.c, all on the engine thread. --- */
 
 /* Sequences or refuses one request. */
 void engine_take_request(struct engine *engine, struct engine_request *request);
 
-/* Sequences one grid record. False: the journal has no room now; it must not be lost, for the index's
- * basis has moved with it. */
+/* Sequences one grid record. False: the journal has no room now; it must not be lost, for the
+ * index's basis has moved with it. */
 bool engine_take_grid(struct engine *engine, const struct grid_record *grid);
 
 /* Applies a durable batch and queues its update. */

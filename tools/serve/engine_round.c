@@ -9,8 +9,7 @@
 
 #define OVERLOADED_RETRY_MS 200
 
-/* --- In flight: taps that are sequenced and not yet applied, by account and nonce.
- * ---------------- */
+/* --- In flight: taps that are sequenced and not yet applied, by account and nonce. --- */
 
 static uint32_t in_flight_bucket(const struct tap *tap)
 {
@@ -52,8 +51,7 @@ static void in_flight_remove(struct engine *engine, struct engine_request *reque
     *link = request->next_in_flight;
 }
 
-/* --- Taking requests.
- * ----------------------------------------------------------------------------- */
+/* --- Taking requests. --- */
 
 static void refuse(struct engine *engine, struct engine_request *request, enum refusal_code code,
                    const char *message, const struct refusal_extras *extras)
@@ -205,11 +203,8 @@ bool engine_take_grid(struct engine *engine, const struct grid_record *grid)
         engine->input.kind = INPUT_CLOCK_TICK;
         engine->input.of.clock_grid_ms = grid->grid_ms;
     }
-    if (sequencer_put(&engine->sequencer, grid->now_ms, &engine->input) != STATUS_OK) {
-        /* Full: this grid point passes unrecorded, as in a stall. Closed: the failure is on its
-         * way. */
-        return;
-    }
+    /* Closed: nothing is recorded any more, and the failure is on its way. */
+    return sequencer_put(&engine->sequencer, grid->now_ms, &engine->input) != STATUS_FULL;
 }
 
 void engine_attest(struct engine *engine)
@@ -228,8 +223,7 @@ void engine_attest(struct engine *engine)
     }
 }
 
-/* --- Applying.
- * ------------------------------------------------------------------------------------ */
+/* --- Applying. --- */
 
 static void note_bet(struct verdict *verdict, const struct bet *bet)
 {

@@ -32,8 +32,7 @@ struct route {
     bool unlimited; /* not counted against the address's rate: health checks */
 };
 
-/* --- Answers.
- * ------------------------------------------------------------------------------------- */
+/* --- Answers. --- */
 
 /* Which route a request took, until its answer: a table by request id that forgets under pressure,
  * for then the answer counts as "other". */
@@ -109,8 +108,7 @@ void http_api_render_error(void *context, unsigned status, const char *detail, s
     refusal_json(body, code, detail, &extras);
 }
 
-/* --- Reads from SQLite.
- * --------------------------------------------------------------------------- */
+/* --- Reads from SQLite. --- */
 
 static void read_done(void *context, struct read *read)
 {
@@ -298,8 +296,7 @@ static void get_config(struct call *call)
     submit_read(call, read);
 }
 
-/* --- Reads from the board.
- * ------------------------------------------------------------------------ */
+/* --- Reads from the board. --- */
 
 static void get_grid(struct call *call)
 {
@@ -392,8 +389,7 @@ static void get_page_file(struct call *call)
                  "Cache-Control: no-cache\r\n", file->bytes, file->length);
 }
 
-/* --- Inputs.
- * -------------------------------------------------------------------------------------- */
+/* --- Inputs. --- */
 
 /* The body as JSON; NULL when it was answered. */
 static struct strict_json *parse_body(struct call *call)
@@ -622,8 +618,7 @@ void http_api_answer(struct server *server, const struct engine_request *request
     }
 }
 
-/* --- Routing.
- * ------------------------------------------------------------------------------------- */
+/* --- Routing. --- */
 
 static const struct route routes[] = {
     {"POST", "/v1/bets", post_bet, false},

@@ -119,8 +119,7 @@ struct server {
     int64_t status_money;  /* the bankroll it showed */
 };
 
-/* --- startup.c
- * ------------------------------------------------------------------------------------ */
+/* --- startup.c --- */
 
 /* Opens the data directory: SQLite's witness, the journal, the replay through the state machine
  * into the projections. Returns the exit code to end with (and server->error), or 0. */
@@ -132,8 +131,7 @@ int startup_start_engine(struct server *server);
 /* Syncs and closes the journal, ends the projector, frees. The engine was stopped. */
 void startup_close_data(struct server *server);
 
-/* --- taps.c: the way of requests that need the verify pool or the engine.
- * -------------------------- */
+/* --- taps.c: the way of requests that need the verify pool or the engine. --- */
 
 /* Which front a request came from, and so where its answer goes. */
 enum front {
@@ -170,8 +168,7 @@ void taps_on_update(void *server, void *update);
  * NULL when it is not allowed. */
 const char *server_origin(const struct server *server, const char *origin);
 
-/* --- The fronts.
- * ---------------------------------------------------------------------------------- */
+/* --- The fronts. --- */
 
 void http_api_request(void *server, const struct http_request *request);
 void http_api_render_error(void *server, unsigned status, const char *detail, struct json *body);
@@ -188,8 +185,7 @@ enum status admin_socket_open(struct server *server, const char *path);
 void admin_socket_answer(struct server *server, const struct engine_request *request);
 void admin_socket_close(struct server *server);
 
-/* --- publish.c
- * ------------------------------------------------------------------------------------ */
+/* --- publish.c --- */
 
 /* Tells the subscribers what an update brought, after the board took it over. */
 void publish_update(struct server *server, const struct outbox *outbox,
@@ -201,8 +197,7 @@ void publish_to_client(struct server *server, struct client *client, enum channe
 void publish_shutdown(struct server *server, const char *reason);
 void publish_gauges(struct server *server);
 
-/* --- command.c
- * ------------------------------------------------------------------------------------ */
+/* --- command.c --- */
 
 /* Refuses new bets from now on (DRAINING). */
 void server_drain(struct server *server);

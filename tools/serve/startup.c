@@ -59,8 +59,7 @@ static int exit_code_of(enum status status)
     return EXIT_JOURNAL_IO;
 }
 
-/* --- Hooks of the engine.
- * ------------------------------------------------------------------------- */
+/* --- Hooks of the engine. --- */
 
 static bool on_update(void *context, struct engine_update *update)
 {
@@ -94,8 +93,7 @@ static void on_halt(void *context, enum status status, const char *reason)
             status_text(status), reason);
 }
 
-/* --- Journal.
- * ------------------------------------------------------------------------------------- */
+/* --- Journal. --- */
 
 static int open_journal(struct server *server)
 {
@@ -134,8 +132,7 @@ static int open_journal(struct server *server)
                 report.reason);
 }
 
-/* --- Projections.
- * --------------------------------------------------------------------------------- */
+/* --- Projections. --- */
 
 static int open_projections(struct server *server, uint64_t head_seq)
 {
@@ -160,8 +157,7 @@ static int open_projections(struct server *server, uint64_t head_seq)
     return 0;
 }
 
-/* --- Replay.
- * -------------------------------------------------------------------------------------- */
+/* --- Replay. --- */
 
 struct start_replay {
     struct server *server;
@@ -260,8 +256,7 @@ static int replay_journal(struct server *server, uint64_t head_seq)
     return 0;
 }
 
-/* --- The first records.
- * --------------------------------------------------------------------------- */
+/* --- The first records. --- */
 
 static int fill_genesis(struct server *server, struct input *input)
 {

@@ -17,8 +17,7 @@ struct op {
     char id[LIMIT_REQUEST_ID + 1]; /* "" when the op carried none */
 };
 
-/* --- Replies.
- * ------------------------------------------------------------------------------------- */
+/* --- Replies. --- */
 
 static void open_reply(struct json *json, const char *type, const char *op, const char *id)
 {
@@ -77,8 +76,7 @@ static void done(const struct op *op)
     reply_result(op->server, op->client->id, op->name, op->id, "{}", 2);
 }
 
-/* --- Ops.
- * ----------------------------------------------------------------------------------------- */
+/* --- Ops. --- */
 
 /* Refuses keys beside `op`, `id` and the given ones; false when it was answered. */
 static bool only_keys(const struct op *op, const char *const *keys)
@@ -273,8 +271,7 @@ static void op_ping(const struct op *op)
     }
 }
 
-/* --- Messages.
- * ------------------------------------------------------------------------------------ */
+/* --- Messages. --- */
 
 /* Fills op->name and op->id from the message; false when it was answered. */
 static bool read_head(struct op *op)
@@ -369,8 +366,7 @@ void ws_api_close(void *context, uint64_t id)
     clients_remove(&server->clients, id);
 }
 
-/* --- Answers that come back.
- * ---------------------------------------------------------------------- */
+/* --- Answers that come back. --- */
 
 static void known_done(void *context, struct read *read)
 {
