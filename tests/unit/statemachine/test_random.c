@@ -356,17 +356,21 @@ static struct text_view garbage_text(struct run *run)
 
 static struct tap garbage_tap(struct run *run)
 {
-    struct tap tap = fixture_tap(run->fixture, (unsigned)below(run, 4), 1015000, FIXTURE_BAND);
-    if (chance(run, 30)) {
+    const int64_t column_ms =
+        (run->fixture->time_ms / 5000 % 1000000000 + 1) * 5000 + 5000 * (int64_t)below(run, 5);
+    struct tap tap = fixture_tap(run->fixture, (unsigned)below(run, 4), column_ms,
+                                 FIXTURE_BAND + (int64_t)below(run, 3) - 1);
+    const unsigned spoiled = chance(run, 50) ? 30 : 2; /* percent of the fields */
+    if (chance(run, spoiled)) {
         tap.market = garbage_text(run);
     }
-    if (chance(run, 30)) {
+    if (chance(run, spoiled)) {
         tap.origin = garbage_text(run);
     }
     int64_t *fields[] = {&tap.column_ms,      &tap.band,   &tap.stake_micro,
                          &tap.min_mult_centi, &tap.config, &tap.message_ms};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (chance(run, 25)) {
+        if (chance(run, spoiled)) {
             *fields[i] = extreme(run);
         }
     }
