@@ -1,5 +1,5 @@
-/* The market configuration (rules.md section 10): every number the rules call *(market)*. It lives in
- * the journal, changes only by a Config record, and carries an epoch number. */
+/* The market configuration (rules.md section 10): every number the rules call *(market)*. It lives
+ * in the journal, changes only by a Config record, and carries an epoch number. */
 #ifndef TAPLINE_STATEMACHINE_CONFIG_H
 #define TAPLINE_STATEMACHINE_CONFIG_H
 
@@ -9,8 +9,8 @@
 #include "base/limits.h"
 #include "base/status.h"
 
-/* The integer keys: name, default, least, greatest, fixed after the first Config record. The order is
- * that of the Config record's bit mask and of snapshots: append only. */
+/* The integer keys: name, default, least, greatest, fixed after the first Config record. The order
+ * is that of the Config record's bit mask and of snapshots: append only. */
 #define CONFIG_KEY_LIST(X)                                                                         \
     X(column_ms, 5000, 1000, 60000, true)                                                          \
     X(tick_ms, 200, 50, 1000, true)                                                                \
@@ -40,7 +40,7 @@ enum config_key {
 #define X(name, standard, least, greatest, fixed) CONFIG_##name,
     CONFIG_KEY_LIST(X)
 #undef X
-        CONFIG_KEY_COUNT
+    CONFIG_KEY_COUNT
 };
 
 struct config {
@@ -75,13 +75,14 @@ void config_set(struct config *config, enum config_key key, int64_t value);
 /* True when value is within the key's own range (cross-key rules: config_problem). */
 bool config_value_in_range(enum config_key key, int64_t value);
 
-/* Puts the given keys of `change` over `base` (the defaults, or the epoch in force) into `result`. */
+/* Puts the given keys of `change` over `base` (the defaults, or the epoch in force) into `result`.
+ */
 void config_merge(const struct config *base, const struct config_change *change,
                   struct config *result);
 
 /* NULL when every range and cross-key rule holds (column_ms a multiple of 1,000, tick_ms divides
- * 1,000, bands odd, degraded < critical, stake_min <= stake_max, market's letters); else one line that
- * names the key and the rule. */
+ * 1,000, bands odd, degraded < critical, stake_min <= stake_max, market's letters); else one line
+ * that names the key and the rule. */
 const char *config_problem(const struct config *config);
 
 /* NULL when no *fixed* key differs between two epochs, else one line that names it. */

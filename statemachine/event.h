@@ -22,11 +22,15 @@ enum bet_state {
     BET_VOID = 6,
 };
 
-enum breaker_state { BREAKER_HEALTHY = 0, BREAKER_DEGRADED = 1, BREAKER_CRITICAL = 2 };
+enum breaker_state {
+    BREAKER_HEALTHY = 0,
+    BREAKER_DEGRADED = 1,
+    BREAKER_CRITICAL = 2
+};
 
-/* A bet as the outside sees it (interface.md section 3). A field that does not apply yet is 0; times
- * and seqs are never 0 once they apply. A bet refused in its own step has accepted_* 0 and priced_*
- * set to that step. */
+/* A bet as the outside sees it (interface.md section 3). A field that does not apply yet is 0;
+ * times and seqs are never 0 once they apply. A bet refused in its own step has accepted_* 0 and
+ * priced_* set to that step. */
 struct bet {
     uint64_t bet;     /* id = seq of its tap */
     uint64_t user_id; /* 0 when the account is unknown */
@@ -69,9 +73,9 @@ struct column_result {
     int64_t column_ms;
     int64_t band_e4;
     bool is_void;
-    enum reason reason; /* of the void */
-    int64_t price_e4;   /* 0 when void without a price */
-    int64_t band;       /* of the price, meaningful when price_e4 > 0 */
+    enum reason reason;                             /* of the void */
+    int64_t price_e4;                               /* 0 when void without a price */
+    int64_t band;                                   /* of the price, meaningful when price_e4 > 0 */
     struct settlement_tick ticks[SETTLEMENT_TICKS]; /* T-800 .. T */
     int64_t bets;
     int64_t stakes_micro;
@@ -79,10 +83,10 @@ struct column_result {
 };
 
 enum event_kind {
-    EVENT_CONFIG = 1,           /* of.config: an epoch came into force */
-    EVENT_CONFIG_REFUSED = 2,   /* of.refusal */
-    EVENT_ACCOUNT_OPENED = 3,   /* of.account */
-    EVENT_TRANSFER_APPLIED = 4, /* of.transfer */
+    EVENT_CONFIG = 1,            /* of.config: an epoch came into force */
+    EVENT_CONFIG_REFUSED = 2,    /* of.refusal */
+    EVENT_ACCOUNT_OPENED = 3,    /* of.account */
+    EVENT_TRANSFER_APPLIED = 4,  /* of.transfer */
     EVENT_TRANSFER_REPEATED = 5, /* of.transfer: same reference, same content, no effect */
     EVENT_TRANSFER_REFUSED = 6,  /* of.transfer, with its reason */
     EVENT_TAP_REFUSED = 7,       /* of.tap: no bet was made */

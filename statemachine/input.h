@@ -47,8 +47,8 @@ struct tap {
     int64_t stake_micro;
     int64_t min_mult_centi;
     int64_t config;
-    int64_t message_ms;  /* the player's `time` */
-    uint64_t session;    /* 0: signed by the wallet */
+    int64_t message_ms;       /* the player's `time` */
+    uint64_t session;         /* 0: signed by the wallet */
     const uint8_t *signature; /* r || s || v, or Ed25519 */
     size_t signature_bytes;
 };
@@ -82,7 +82,8 @@ struct transfer {
     struct text_view note; /* goodwill only */
 };
 
-/* The digest of the state after record of_seq, as the writer computed it; no effect on the state. */
+/* The digest of the state after record of_seq, as the writer computed it; no effect on the state.
+ */
 struct attest {
     uint64_t of_seq;
     uint8_t digest[HASH_BYTES];

@@ -1,7 +1,7 @@
-/* The deterministic state machine: rules.md as a function of (state, input). Same state, same input,
- * same events, postings and bytes, on any machine, any day. It allocates nothing after machine_init,
- * reads no clock, calls nothing of the operating system, and is total: every decodable input has an
- * outcome. One thread owns a machine. */
+/* The deterministic state machine: rules.md as a function of (state, input). Same state, same
+ * input, same events, postings and bytes, on any machine, any day. It allocates nothing after
+ * machine_init, reads no clock, calls nothing of the operating system, and is total: every
+ * decodable input has an outcome. One thread owns a machine. */
 #ifndef TAPLINE_STATEMACHINE_MACHINE_H
 #define TAPLINE_STATEMACHINE_MACHINE_H
 
@@ -18,7 +18,8 @@
 
 struct machine;
 
-/* Capacities. Reaching one is a refusal: accounts and transfers LIMIT, bets and nonces OVERLOADED. */
+/* Capacities. Reaching one is a refusal: accounts and transfers LIMIT, bets and nonces OVERLOADED.
+ */
 struct machine_limits {
     uint32_t accounts_max;
     uint32_t open_bets_max; /* accepted and confirmed, of all accounts */
@@ -36,14 +37,18 @@ size_t machine_bytes(const struct machine_limits *limits);
  * Owns: nothing; the caller frees the arena when done with the machine. */
 struct machine *machine_init(void *arena, const struct machine_limits *limits);
 
-/* Applies one input: seq = last + 1 and time >= the last one's (CHECKed: the journal guarantees it).
- * Before the first applied Config only Config and Start records have an effect; taps and transfers are
- * refused NOT_FOUND. */
+/* Applies one input: seq = last + 1 and time >= the last one's (CHECKed: the journal guarantees
+ * it). Before the first applied Config only Config and Start records have an effect; taps and
+ * transfers are refused NOT_FOUND. */
 void machine_apply(struct machine *machine, const struct input *input,
                    const struct event_sink *sink);
 
 /* What machine_apply would answer to this tap now, without doing it (the edge's advisory check). */
-enum tap_outcome { TAP_WOULD_BET, TAP_REPEATED, TAP_REFUSED };
+enum tap_outcome {
+    TAP_WOULD_BET,
+    TAP_REPEATED,
+    TAP_REFUSED
+};
 struct tap_check {
     enum tap_outcome outcome;
     enum reason reason; /* TAP_REFUSED: would be refused, with or without a bet */
@@ -91,8 +96,8 @@ void machine_snapshot(const struct machine *machine, void *context,
                       void (*write)(void *context, const uint8_t *bytes, size_t count));
 
 /* Makes a machine from snapshot bytes in a fresh zeroed arena of machine_bytes(limits).
- * Errors: STATUS_DAMAGED the bytes are not a snapshot; STATUS_VERSION another layout or rules version;
- * STATUS_FULL the limits are too small for it. */
+ * Errors: STATUS_DAMAGED the bytes are not a snapshot; STATUS_VERSION another layout or rules
+ * version; STATUS_FULL the limits are too small for it. */
 MUST_USE enum status machine_restore(void *arena, const struct machine_limits *limits,
                                      const uint8_t *bytes, size_t count, struct machine **machine);
 

@@ -1,5 +1,5 @@
-/* Why a bet or another input was refused, or a bet or column became void. The names are the codes of
- * the outside interface (interface.md section 3, rules.md sections 6 to 8); the numbers stand in
+/* Why a bet or another input was refused, or a bet or column became void. The names are the codes
+ * of the outside interface (interface.md section 3, rules.md sections 6 to 8); the numbers stand in
  * digests and snapshots and are never reused. */
 #ifndef TAPLINE_STATEMACHINE_REASON_H
 #define TAPLINE_STATEMACHINE_REASON_H
@@ -23,9 +23,9 @@
     X(BREAKER, 29) /* a refusal, and a void */                                                     \
     X(EXPOSURE, 30)                                                                                \
     X(CONFIG_CHANGED, 31)                                                                          \
-    X(OVERLOADED, 41) /* a table of the state machine is full */                                   \
-    X(DOWN, 61)       /* void */                                                                   \
-    X(NO_TICKS, 62)   /* void */                                                                   \
+    X(OVERLOADED, 41)  /* a table of the state machine is full */                                  \
+    X(DOWN, 61)        /* void */                                                                  \
+    X(NO_TICKS, 62)    /* void */                                                                  \
     X(SOURCE_JUMP, 63) /* void */
 
 enum reason {
