@@ -84,6 +84,7 @@ struct http_server {
     size_t open_count;
     size_t handle_count; /* libuv handles not yet closed, the server's own and the connections' */
     uint64_t request_count;
+    uint64_t make_room_ms; /* of the loop's clock: nobody to evict before */
     struct http_connection *ready_first;
     struct http_connection *ready_last;
     struct http_counters counters;

@@ -13,7 +13,9 @@
 #include "ingress/http_connection.h"
 
 #define BACKLOG              4096
-#define DESCRIPTORS_RESERVED 256 /* files, databases, feeds */
+#define DESCRIPTORS_RESERVED 256  /* files, databases, feeds */
+#define EVICT_IDLE_MS        1000 /* who is idle for less is not made to give way */
+#define EVICT_PAUSE_MS       100
 
 static const uint64_t SLOT_MASK = ((uint64_t)1 << HTTP_SLOT_BITS) - 1;
 
@@ -49,6 +51,32 @@ static void on_turned_away(uv_handle_t *handle)
     free(connection);
 }
 
+/* With every slot taken, whoever has been idle for the longest gives way, so that connections which
+ * do nothing cannot lock everybody out. Looks at all slots, so not more often than now and then. */
+static void make_room(struct http_server *server)
+{
+    const struct http_options *options = &server->options;
+    const uint64_t now_ms = uv_now(server->loop);
+    struct http_connection *idlest = NULL;
+    if (server->free_count > 0 || now_ms < server->make_room_ms) {
+        return;
+    }
+    for (size_t i = 0; i < options->connections_max; i++) {
+        struct http_connection *connection = server->slots[i];
+        if (connection != NULL && connection->state == HTTP_IDLE && !connection->ready &&
+            connection->writing.count == 0 &&
+            (idlest == NULL || connection->deadline_ms < idlest->deadline_ms)) {
+            idlest = connection;
+        }
+    }
+    if (idlest == NULL || idlest->deadline_ms + EVICT_IDLE_MS > now_ms + options->idle_timeout_ms) {
+        server->make_room_ms = now_ms + EVICT_PAUSE_MS;
+        return;
+    }
+    server->counters.evicted += 1;
+    http_connection_close(idlest);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct http_server *server = listener->data;
@@ -61,6 +89,7 @@ static void on_connection(uv_stream_t *listener, int status)
     CHECK(uv_tcp_init(server->loop, &connection->tcp) == 0);
     connection->tcp.data = connection;
     server->handle_count += 1;
+    make_room(server);
     if (uv_accept(listener, (uv_stream_t *)&connection->tcp) != 0 || server->free_count == 0) {
         turn_away(server, connection);
         uv_close((uv_handle_t *)&connection->tcp, on_turned_away);
@@ -359,7 +388,8 @@ int http_server_detach(struct http_server *server, uint64_t id)
 {
     struct http_connection *connection = find(server, id);
     uv_os_fd_t socket;
-    CHECK(connection != NULL && connection->in_handler);
+    CHECK(connection != NULL);
+    CHECK(connection->in_handler);
     if (connection->out.count > 0 || connection->writing.count > 0 ||
         uv_fileno((uv_handle_t *)&connection->tcp, &socket) != 0) {
         return -1;

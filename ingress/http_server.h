@@ -91,6 +91,7 @@ struct http_options {
 struct http_counters {
     uint64_t accepted;     /* connections */
     uint64_t refused;      /* connections turned away at connections_max */
+    uint64_t evicted;      /* idle connections closed at connections_max to make room */
     uint64_t requests;     /* handed to on_request or to an upgrade */
     uint64_t errors;       /* answered by the server itself */
     uint64_t timeouts;     /* connections ended by a deadline */

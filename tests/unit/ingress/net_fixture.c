@@ -1,5 +1,6 @@
 #include "net_fixture.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct net_server {
     uint16_t port;
     void (*watch_open)(void *context, uint64_t id, const char *origin,
                        const struct http_peer *peer);
+    uint64_t last_opened;
     size_t opened;
     size_t closed;
     bool clean;
@@ -83,6 +85,9 @@ static void on_request(void *context, const struct http_request *request)
     } else if (strcmp(request->path, "/refuse") == 0) {
         http_refuse(server->http, request->id, (unsigned)strtoul(request->query, NULL, 10), "no");
     } else {
+        if (strcmp(request->path, "/push") == 0) {
+            CHECK(ws_send(server->ws, server->last_opened, "pushed", 6));
+        }
         char text[16384];
         snprintf(text, sizeof text, "%s %s %s %s", request->method, request->path, request->query,
                  request->body);
@@ -110,6 +115,7 @@ static void on_open(void *context, uint64_t id, const char *origin, const struct
     CHECK(id != 0);
     CHECK(strcmp(peer->text, "127.0.0.1") == 0);
     server->opened += 1;
+    server->last_opened = id;
     if (server->watch_open != NULL) {
         server->watch_open(context, id, origin, peer);
     }
@@ -196,6 +202,7 @@ struct net_server *net_server_start(const struct net_options *options)
 {
     struct net_server *server = calloc(1, sizeof *server);
     CHECK(server != NULL);
+    signal(SIGPIPE, SIG_IGN); /* as the program does: a peer that goes is an error code */
     CHECK(uv_loop_init(&server->loop) == 0);
     CHECK(uv_mutex_init(&server->lock) == 0);
     CHECK(uv_cond_init(&server->done) == 0);

@@ -27,6 +27,7 @@ struct net_options {
  *   /html         text/html                            /peer        the peer's text
  *   /refuse?NNN   http_refuse with that status         /host        the host
  *   /after        answers, then answers the same id once more
+ *   /push         sends "pushed" to the WebSocket opened last, then answers
  *   else          "METHOD PATH QUERY BODY", text/plain
  * and its WebSocket echo: a text comes back as it is, except "burst N" (N texts of 1000 bytes at
  * once), "close CODE REASON", "twice" (two answers) and "count" (open sockets). */

@@ -543,6 +543,37 @@ static void connections_are_limited(void **state)
     assert_true(net_server_stop(server));
 }
 
+/* At the limit, a connection that has done nothing for a second gives way to a new one: doing
+ * nothing is no way to lock others out. */
+static void the_idle_give_way(void **state)
+{
+    (void)state;
+    const struct net_options options = {.http = {.connections_max = 2}};
+    struct net_server *server = net_server_start(&options);
+    const char *request = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    bool ended;
+    const int first = net_connect(net_server_port(server), 3000);
+    sleep_ms(100);
+    const int begun = net_connect(net_server_port(server), 3000);
+    assert_true(net_send(begun, "GET /begun ", 11));
+    while (connections_of(server) < 2) {
+        sleep_ms(5);
+    }
+    sleep_ms(1200);
+    net_exchange(net_server_port(server), request, strlen(request), 0, answer, sizeof answer,
+                 &ended);
+    assert_true(answer_has("HTTP/1.1 200 "));
+    assert_int_equal(net_read_all(first, answer, sizeof answer, &ended), 0);
+    assert_true(ended);
+    assert_int_equal(counters_of(server).evicted, 1);
+    assert_true(net_send(begun, "HTTP/1.0\r\n\r\n", 12));
+    net_read_all(begun, answer, sizeof answer, &ended);
+    assert_true(answer_has("GET /begun "));
+    close(first);
+    close(begun);
+    assert_true(net_server_stop(server));
+}
+
 static void drain(struct net_server *server, void *to)
 {
     (void)to;
@@ -732,6 +763,7 @@ int main(void)
         cmocka_unit_test(readers_that_stand_still_are_closed),
         cmocka_unit_test(large_answers_arrive_whole),
         cmocka_unit_test(connections_are_limited),
+        cmocka_unit_test(the_idle_give_way),
         cmocka_unit_test(drain_finishes_what_is_begun),
         cmocka_unit_test(close_in_the_middle_is_clean),
         cmocka_unit_test(forwarded_peer_needs_trust),

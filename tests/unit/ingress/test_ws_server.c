@@ -329,6 +329,28 @@ static void server_closes_with_code_and_reason(void **state)
     close(fd);
 }
 
+/* A text that is queued from within the loop's last step before it sleeps (a pipelined request
+ * handled there) leaves at once all the same. */
+static void nothing_waits_for_a_sleeping_loop(void **state)
+{
+    (void)state;
+    const char *requests = "GET /later?1 HTTP/1.1\r\nHost: h\r\n\r\n"
+                           "GET /push HTTP/1.1\r\nHost: h\r\n\r\n";
+    const int fd = net_upgrade(net_server_port(shared), "", NULL, 0);
+    const int http = net_connect(net_server_port(shared), 5000);
+    for (unsigned i = 0; i < 20; i++) {
+        struct timespec from;
+        struct timespec to;
+        clock_gettime(CLOCK_MONOTONIC, &from);
+        assert_true(net_send(http, requests, strlen(requests)));
+        expect_text(fd, "pushed");
+        clock_gettime(CLOCK_MONOTONIC, &to);
+        assert_true((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 < 250);
+    }
+    close(http);
+    close(fd);
+}
+
 /* The server pings; who answers stays, who is silent is dropped. */
 static void the_silent_are_dropped(void **state)
 {
@@ -543,6 +565,7 @@ int main(void)
         cmocka_unit_test(slow_readers_are_cut),
         cmocka_unit_test(readers_that_stand_still_are_dropped),
         cmocka_unit_test(server_closes_with_code_and_reason),
+        cmocka_unit_test(nothing_waits_for_a_sleeping_loop),
         cmocka_unit_test(the_silent_are_dropped),
         cmocka_unit_test(ping_floods_are_ended),
         cmocka_unit_test(one_text_serves_many_sockets),
