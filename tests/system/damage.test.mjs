@@ -48,12 +48,12 @@ async function makeHistory(t, directory) {
   return { data, options };
 }
 
-/** The bytes of each segment up to its last one that is not zero: what is written, not what is reserved. */
+/** Each segment up to its last one that is not zero: what is written, not what is reserved. */
 function written(data) {
   const directory = path.join(data, 'journal');
-  return fs.readdirSync(directory).sort().map((name) => {
+  return fs.readdirSync(directory).filter((name) => name.endsWith('.seg')).sort().map((name) => {
     const file = path.join(directory, name);
-    const bytes = fs.statSync(file).isFile() ? fs.readFileSync(file) : Buffer.alloc(0);
+    const bytes = fs.readFileSync(file);
     let end = bytes.length;
     while (end > 0 && bytes[end - 1] === 0) {
       end -= 1;

@@ -117,8 +117,18 @@ export class Client {
     return Number((await this.get('/v1/time')).time);
   }
 
-  grid() {
-    return this.get('/v1/grid');
+  /** The cells on offer; asks again while a server that just began has no price yet. */
+  async grid() {
+    for (let i = 0; ; i += 1) {
+      const { status, text, body } = await this.request('GET', '/v1/grid');
+      if (status === 200) {
+        return body;
+      }
+      if (body?.error?.code !== 'OVERLOADED' || i === 50) {
+        throw new Error(`GET /v1/grid: ${status} ${text}`);
+      }
+      await new Promise((resolve) => { setTimeout(resolve, Number(body.error.retry_after_ms)); });
+    }
   }
 
   config() {
