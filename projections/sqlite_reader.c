@@ -4,101 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
-#include "base/text.h"
 #include "projections/shapes.h"
-#include "projections/sqlite_db.h"
-#include "projections/sqlite_file.h"
+#include "projections/sqlite_reads.h"
 #include "projections/week.h"
 
-#define BET_COLUMNS                                                                                \
-    "bet, user_id, account, nonce, column_ms, band, price_lo, price_hi, stake, min_mult, config,"  \
-    " session, state, reason, mult, payout, paid, accepted_at, accepted_seq, priced_at,"           \
-    " priced_seq, tick, price, settled_at, settled_seq, settle_price, market"
-
-#define LEDGER_COLUMNS "seq, line, at, amount, balance_after, ref_type, ref_id"
-/* Row values compare like tuples. seq 0 is OPENING, which is no posting. */
-#define LEDGER_WHERE                                                                               \
-    " WHERE user_id = ?1 AND (seq, line) < (?2, ?3) AND seq > 0 AND at >= ?4 AND at < ?5"
-
-enum main_read {
-    READ_USER,
-    READ_WEEK_OF,
-    READ_WEEKS_DOWN,
-    READ_WEEKS_UP,
-    READ_CONFIG,
-    MAIN_READS
-};
-enum week_read {
-    READ_BET,
-    READ_NONCE,
-    READ_BETS,
-    READ_BETS_STATE,
-    READ_BETS_OPEN,
-    READ_LEDGER,
-    READ_LEDGER_TYPE,
-    READ_LEDGER_REFERENCE,
-    READ_LEDGER_ID,
-    READ_COLUMN,
-    WEEK_READS
-};
-
-static const char *const main_texts[MAIN_READS] = {
-    /* One statement, one snapshot: the figures are exactly those of seq. */
-    [READ_USER] = "SELECT applied.seq, users.id, users.balance, users.held, users.open_bets"
-                  " FROM applied LEFT JOIN users ON users.account = ?1",
-    [READ_WEEK_OF] = ("SELECT start_ms FROM weeks WHERE opened_seq <= ?1"
-                      " ORDER BY start_ms DESC LIMIT 1"),
-    [READ_WEEKS_DOWN] = ("SELECT start_ms FROM weeks WHERE opened_seq < ?1"
-                         " ORDER BY start_ms DESC"),
-    [READ_WEEKS_UP] = "SELECT start_ms FROM weeks WHERE start_ms >= ?1 ORDER BY start_ms",
-    [READ_CONFIG] = "SELECT body FROM configs WHERE epoch = ?1"
-                    " OR (?1 = 0 AND epoch = (SELECT max(epoch) FROM configs))",
-};
-
-static const char *const week_texts[WEEK_READS] = {
-    [READ_BET] = "SELECT " BET_COLUMNS " FROM bets WHERE bet = ?1",
-    [READ_NONCE] = "SELECT " BET_COLUMNS " FROM bets WHERE account = ?1 AND nonce = ?2"
-                   " ORDER BY bet DESC LIMIT 1",
-    [READ_BETS] = "SELECT " BET_COLUMNS " FROM bets WHERE account = ?1 AND bet < ?2"
-                  " ORDER BY bet DESC LIMIT ?3",
-    [READ_BETS_STATE] = "SELECT " BET_COLUMNS " FROM bets WHERE account = ?1 AND bet < ?2"
-                        " AND state = ?4 ORDER BY bet DESC LIMIT ?3",
-    [READ_BETS_OPEN] = "SELECT " BET_COLUMNS " FROM bets WHERE account = ?1 AND bet < ?2"
-                       " AND state IN ('accepted', 'confirmed') AND state = ?4"
-                       " ORDER BY bet DESC LIMIT ?3",
-    [READ_LEDGER] = "SELECT " LEDGER_COLUMNS " FROM transaction_ledger" LEDGER_WHERE
-                    " ORDER BY seq DESC, line DESC LIMIT ?6",
-    [READ_LEDGER_TYPE] = "SELECT " LEDGER_COLUMNS " FROM transaction_ledger" LEDGER_WHERE
-                         " AND ref_type = ?7 ORDER BY seq DESC, line DESC LIMIT ?6",
-    [READ_LEDGER_REFERENCE] =
-        "SELECT " LEDGER_COLUMNS
-        " FROM transaction_ledger INDEXED BY ledger_by_reference" LEDGER_WHERE
-        " AND ref_type = ?7 AND ref_id = ?8 ORDER BY seq DESC, line DESC LIMIT ?6",
-    [READ_LEDGER_ID] = "SELECT " LEDGER_COLUMNS " FROM transaction_ledger" LEDGER_WHERE
-                       " AND ref_id = ?8 ORDER BY seq DESC, line DESC LIMIT ?6",
-    [READ_COLUMN] = ("SELECT seq, column_ms, band_e4, state, reason, price, band, ticks, bets,"
-                     " stakes, paid FROM columns WHERE column_ms = ?1"),
-};
-
-/* A read-only connection to one week. */
-struct week_slot {
-    bool used;
-    int64_t start_ms;
-    uint64_t turn; /* of its last use, for the choice of the one to give up */
-    struct sqlite_db db;
-    struct sqlite3_stmt *reads[WEEK_READS];
-};
-
 struct sqlite_reader {
-    char dir[3072];
+    struct sqlite_reads reads;
     struct sqlite_reader_options options;
-    struct sqlite_db main;
-    struct sqlite3_stmt *reads[MAIN_READS];
-    struct week_slot weeks[SQLITE_READER_WEEKS];
-    uint64_t turn;
     struct json scratch; /* an answer in the making: nothing half goes out */
-    char error[256];
 };
 
 enum status sqlite_reader_open(const char *dir, const struct sqlite_reader_options *options,
@@ -108,9 +21,7 @@ enum status sqlite_reader_open(const char *dir, const struct sqlite_reader_optio
     if (made == NULL) {
         return STATUS_NO_MEMORY;
     }
-    const int length = snprintf(made->dir, sizeof(made->dir), "%s", dir);
-    CHECK(length >= 0);
-    CHECK((size_t)length < sizeof(made->dir)); /* the writer has refused such a path */
+    sqlite_reads_init(&made->reads, dir);
     made->options = *options;
     if (made->options.wait_ms == 0) {
         made->options.wait_ms = SQLITE_READER_WAIT_MS;
@@ -119,141 +30,19 @@ enum status sqlite_reader_open(const char *dir, const struct sqlite_reader_optio
     return STATUS_OK;
 }
 
-static void close_week(struct week_slot *slot)
-{
-    for (int i = 0; i < WEEK_READS; i++) {
-        sqlite_db_finalize(slot->reads[i]);
-    }
-    sqlite_db_close(&slot->db);
-    *slot = (struct week_slot){0};
-}
-
-static void close_main(struct sqlite_reader *reader)
-{
-    for (int i = 0; i < MAIN_READS; i++) {
-        sqlite_db_finalize(reader->reads[i]);
-        reader->reads[i] = NULL;
-    }
-    sqlite_db_close(&reader->main);
-}
-
 void sqlite_reader_close(struct sqlite_reader *reader)
 {
     if (reader == NULL) {
         return;
     }
-    for (int i = 0; i < SQLITE_READER_WEEKS; i++) {
-        close_week(&reader->weeks[i]);
-    }
-    close_main(reader);
+    sqlite_reads_close(&reader->reads);
     json_text_free(&reader->scratch);
     free(reader);
 }
 
 const char *sqlite_reader_error(const struct sqlite_reader *reader)
 {
-    return reader->error;
-}
-
-/* Keeps the words of a failure; the answers STATUS_END and STATUS_NOT_FOUND are none. */
-static enum status note(struct sqlite_reader *reader, const struct sqlite_db *db,
-                        enum status status)
-{
-    if (status != STATUS_OK && status != STATUS_END && status != STATUS_NOT_FOUND) {
-        snprintf(reader->error, sizeof(reader->error), "%s",
-                 db->error[0] != '\0' ? db->error : status_text(status));
-    }
-    return status;
-}
-
-/* A statement of main.db, which is opened at first need. STATUS_NOT_FOUND: there is none yet. */
-static enum status main_read(struct sqlite_reader *reader, enum main_read which,
-                             struct sqlite3_stmt **statement)
-{
-    enum status status = STATUS_OK;
-    if (reader->main.handle == NULL) {
-        status = sqlite_db_open(&reader->main, reader->dir, SQLITE_FILE_MAIN, SQLITE_DB_READ);
-    }
-    if (status == STATUS_OK && reader->reads[which] == NULL) {
-        status = sqlite_db_prepare(&reader->main, main_texts[which], &reader->reads[which]);
-    }
-    if (status != STATUS_OK) {
-        return note(reader, &reader->main, status);
-    }
-    *statement = reader->reads[which];
-    return STATUS_OK;
-}
-
-/* The connection to a week. STATUS_NOT_FOUND: its file is not here (archived and gone). */
-static enum status week_of(struct sqlite_reader *reader, int64_t start_ms, struct week_slot **week)
-{
-    struct week_slot *oldest = &reader->weeks[0];
-    reader->turn += 1;
-    for (int i = 0; i < SQLITE_READER_WEEKS; i++) {
-        struct week_slot *slot = &reader->weeks[i];
-        if (slot->used && slot->start_ms == start_ms) {
-            slot->turn = reader->turn;
-            *week = slot;
-            return STATUS_OK;
-        }
-        if (slot->turn < oldest->turn) {
-            oldest = slot;
-        }
-    }
-    close_week(oldest);
-    char name[WEEK_FILE_BYTES];
-    week_file_name(start_ms, name);
-    const enum status status = sqlite_db_open(&oldest->db, reader->dir, name, SQLITE_DB_READ);
-    if (status != STATUS_OK) {
-        return note(reader, &oldest->db, status);
-    }
-    oldest->used = true;
-    oldest->start_ms = start_ms;
-    oldest->turn = reader->turn;
-    *week = oldest;
-    return STATUS_OK;
-}
-
-static enum status week_read(struct sqlite_reader *reader, struct week_slot *week,
-                             enum week_read which, struct sqlite3_stmt **statement)
-{
-    if (week->reads[which] == NULL) {
-        const enum status status =
-            sqlite_db_prepare(&week->db, week_texts[which], &week->reads[which]);
-        if (status != STATUS_OK) {
-            return note(reader, &week->db, status);
-        }
-    }
-    *statement = week->reads[which];
-    return STATUS_OK;
-}
-
-/* Calls `visit` for each week that is here, in the order of the statement, until it gives something
- * else than STATUS_NOT_FOUND. The first column of the rows is the week's start. */
-static enum status
-each_week(struct sqlite_reader *reader, enum main_read which, int64_t parameter, void *context,
-          enum status (*visit)(struct sqlite_reader *reader, void *context, struct week_slot *week))
-{
-    struct sqlite3_stmt *rows;
-    enum status status = main_read(reader, which, &rows);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    sqlite_db_bind_i64(rows, 1, parameter);
-    enum status found = STATUS_NOT_FOUND;
-    while (found == STATUS_NOT_FOUND &&
-           (status = sqlite_db_step(&reader->main, rows)) == STATUS_OK) {
-        struct week_slot *week = NULL;
-        found = week_of(reader, sqlite_db_i64(rows, 0), &week);
-        if (found == STATUS_OK) {
-            found = visit(reader, context, week);
-        }
-    }
-    sqlite_db_reset(rows);
-    if (found != STATUS_NOT_FOUND) {
-        return found;
-    }
-    return status == STATUS_END ? STATUS_NOT_FOUND : note(reader, &reader->main, status);
+    return reader->reads.error;
 }
 
 static enum status wait_for(struct sqlite_reader *reader, uint64_t seq)
@@ -268,7 +57,8 @@ static enum status wait_for(struct sqlite_reader *reader, uint64_t seq)
 static enum status deliver(struct sqlite_reader *reader, struct json *json)
 {
     if (reader->scratch.failed) {
-        snprintf(reader->error, sizeof(reader->error), "%s", status_text(STATUS_NO_MEMORY));
+        snprintf(reader->reads.error, sizeof(reader->reads.error), "%s",
+                 status_text(STATUS_NO_MEMORY));
         return STATUS_NO_MEMORY;
     }
     json_raw(json, reader->scratch.text, reader->scratch.length);
@@ -348,6 +138,7 @@ static bool bet_of_row(struct sqlite3_stmt *row, struct bet *bet,
 
 /* What one bet is looked for by, and what was found. */
 struct bet_search {
+    struct sqlite_reader *reader;
     uint64_t id; /* 0: by nonce */
     const uint8_t *account;
     const uint8_t *nonce;
@@ -355,11 +146,13 @@ struct bet_search {
     char *market;
 };
 
-static enum status search_week(struct sqlite_reader *reader, void *context, struct week_slot *week)
+static enum status search_week(void *context, struct sqlite_reads_week *week)
 {
     const struct bet_search *search = context;
+    struct sqlite_reader *reader = search->reader;
     struct sqlite3_stmt *row;
-    enum status status = week_read(reader, week, search->id != 0 ? READ_BET : READ_NONCE, &row);
+    enum status status =
+        sqlite_reads_week(&reader->reads, week, search->id != 0 ? READ_BET : READ_NONCE, &row);
     if (status != STATUS_OK) {
         return status;
     }
@@ -369,9 +162,9 @@ static enum status search_week(struct sqlite_reader *reader, void *context, stru
         sqlite_db_bind_bytes(row, 1, search->account, ADDRESS_BYTES);
         sqlite_db_bind_bytes(row, 2, search->nonce, NONCE_BYTES);
     }
-    status = note(reader, &week->db, sqlite_db_step(&week->db, row));
+    status = sqlite_reads_note(&reader->reads, &week->db, sqlite_db_step(&week->db, row));
     if (status == STATUS_OK && !bet_of_row(row, search->bet, search->market)) {
-        status = note(reader, &week->db, STATUS_DAMAGED);
+        status = sqlite_reads_note(&reader->reads, &week->db, STATUS_DAMAGED);
     }
     sqlite_db_reset(row);
     return status == STATUS_END ? STATUS_NOT_FOUND : status;
@@ -387,8 +180,8 @@ enum status sqlite_reader_find_bet(struct sqlite_reader *reader, uint64_t id, ui
     if (id == 0 || id > INT64_MAX) {
         return STATUS_NOT_FOUND;
     }
-    struct bet_search search = {.id = id, .bet = bet, .market = market};
-    return each_week(reader, READ_WEEK_OF, (int64_t)id, &search, search_week);
+    struct bet_search search = {.reader = reader, .id = id, .bet = bet, .market = market};
+    return sqlite_reads_each_week(&reader->reads, READ_WEEK_OF, (int64_t)id, &search, search_week);
 }
 
 enum status sqlite_reader_find_nonce(struct sqlite_reader *reader,
@@ -400,8 +193,9 @@ enum status sqlite_reader_find_nonce(struct sqlite_reader *reader,
     if (status != STATUS_OK) {
         return status;
     }
-    struct bet_search search = {.account = account, .nonce = nonce, .bet = bet, .market = market};
-    return each_week(reader, READ_WEEKS_DOWN, INT64_MAX, &search, search_week);
+    struct bet_search search = {
+        .reader = reader, .account = account, .nonce = nonce, .bet = bet, .market = market};
+    return sqlite_reads_each_week(&reader->reads, READ_WEEKS_DOWN, INT64_MAX, &search, search_week);
 }
 
 enum status sqlite_reader_bet(struct sqlite_reader *reader, uint64_t id, uint64_t at_least_seq,
@@ -441,12 +235,12 @@ static enum status find_user(struct sqlite_reader *reader, const uint8_t *accoun
     *seq = 0;
     *view = (struct account_view){0};
     struct sqlite3_stmt *row;
-    enum status status = main_read(reader, READ_USER, &row);
+    enum status status = sqlite_reads_main(&reader->reads, READ_USER, &row);
     if (status != STATUS_OK) {
         return status == STATUS_NOT_FOUND ? STATUS_OK : status;
     }
     sqlite_db_bind_bytes(row, 1, account, ADDRESS_BYTES);
-    status = sqlite_db_step(&reader->main, row);
+    status = sqlite_db_step(&reader->reads.main, row);
     if (status == STATUS_OK) {
         *seq = (uint64_t)sqlite_db_i64(row, 0);
         view->user_id = (uint64_t)sqlite_db_i64(row, 1);
@@ -455,7 +249,8 @@ static enum status find_user(struct sqlite_reader *reader, const uint8_t *accoun
         view->open_bets = (uint32_t)sqlite_db_i64(row, 4);
     }
     sqlite_db_reset(row);
-    return note(reader, &reader->main, status == STATUS_END ? STATUS_DAMAGED : status);
+    return sqlite_reads_note(&reader->reads, &reader->reads.main,
+                             status == STATUS_END ? STATUS_DAMAGED : status);
 }
 
 enum status sqlite_reader_account(struct sqlite_reader *reader,
@@ -491,6 +286,7 @@ enum status sqlite_reader_seq(struct sqlite_reader *reader, uint64_t *seq)
 
 /* A page in the making. */
 struct page {
+    struct sqlite_reader *reader;
     const struct sqlite_reader_query *query;
     uint64_t user_id;
     int64_t before_seq; /* rows with (seq, line) below (before_seq, before_line) */
@@ -502,9 +298,10 @@ struct page {
     uint64_t next; /* 0: this is the end */
 };
 
-static struct page begin_page(const struct sqlite_reader_query *query)
+static struct page begin_page(struct sqlite_reader *reader, const struct sqlite_reader_query *query)
 {
-    struct page page = {.query = query, .limit = query->limit, .before_seq = INT64_MAX};
+    struct page page = {
+        .reader = reader, .query = query, .limit = query->limit, .before_seq = INT64_MAX};
     if (page.limit == 0) {
         page.limit = SQLITE_READER_PAGE;
     }
@@ -544,15 +341,16 @@ static enum status end_page(struct sqlite_reader *reader, const struct page *pag
 }
 
 /* Adds the week's bets. STATUS_NOT_FOUND: the page has room for those of the week before. */
-static enum status bets_of_week(struct sqlite_reader *reader, void *context, struct week_slot *week)
+static enum status bets_of_week(void *context, struct sqlite_reads_week *week)
 {
     struct page *page = context;
+    struct sqlite_reader *reader = page->reader;
     const enum bet_state state = page->query->state;
     const bool open = state == BET_ACCEPTED || state == BET_CONFIRMED;
     struct sqlite3_stmt *rows;
-    enum status status =
-        week_read(reader, week,
-                  (int)state == 0 ? READ_BETS : (open ? READ_BETS_OPEN : READ_BETS_STATE), &rows);
+    enum status status = sqlite_reads_week(
+        &reader->reads, week,
+        (int)state == 0 ? READ_BETS : (open ? READ_BETS_OPEN : READ_BETS_STATE), &rows);
     if (status != STATUS_OK) {
         return status;
     }
@@ -579,13 +377,14 @@ static enum status bets_of_week(struct sqlite_reader *reader, void *context, str
         page->last_seq = bet.bet;
     }
     sqlite_db_reset(rows);
-    return status == STATUS_END ? STATUS_NOT_FOUND : note(reader, &week->db, status);
+    return status == STATUS_END ? STATUS_NOT_FOUND
+                                : sqlite_reads_note(&reader->reads, &week->db, status);
 }
 
 enum status sqlite_reader_bets(struct sqlite_reader *reader,
                                const struct sqlite_reader_query *query, struct json *json)
 {
-    struct page page = begin_page(query);
+    struct page page = begin_page(reader, query);
     uint64_t seq;
     struct account_view view;
     enum status status = wait_for(reader, query->at_least_seq);
@@ -596,14 +395,15 @@ enum status sqlite_reader_bets(struct sqlite_reader *reader,
         return status;
     }
     open_page(reader, seq, "bets");
-    status = each_week(reader, READ_WEEKS_DOWN, page.before_seq, &page, bets_of_week);
+    status = sqlite_reads_each_week(&reader->reads, READ_WEEKS_DOWN, page.before_seq, &page,
+                                    bets_of_week);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         return status;
     }
     return end_page(reader, &page, json);
 }
 
-static enum week_read ledger_statement(const struct sqlite_reader_query *query)
+static enum sqlite_week_read ledger_statement(const struct sqlite_reader_query *query)
 {
     if (query->ref_type != NULL) {
         return query->ref_id != NULL ? READ_LEDGER_REFERENCE : READ_LEDGER_TYPE;
@@ -628,10 +428,10 @@ static void bind_ledger(struct sqlite3_stmt *rows, const struct page *page)
     }
 }
 
-static enum status ledger_of_week(struct sqlite_reader *reader, void *context,
-                                  struct week_slot *week)
+static enum status ledger_of_week(void *context, struct sqlite_reads_week *week)
 {
     struct page *page = context;
+    struct sqlite_reader *reader = page->reader;
     const struct sqlite_reader_query *query = page->query;
     if (query->to_ms != 0 && week->start_ms >= query->to_ms) {
         return STATUS_NOT_FOUND;
@@ -640,7 +440,7 @@ static enum status ledger_of_week(struct sqlite_reader *reader, void *context,
         return STATUS_OK; /* this week and all before it are too old */
     }
     struct sqlite3_stmt *rows;
-    enum status status = week_read(reader, week, ledger_statement(query), &rows);
+    enum status status = sqlite_reads_week(&reader->reads, week, ledger_statement(query), &rows);
     if (status != STATUS_OK) {
         return status;
     }
@@ -665,13 +465,14 @@ static enum status ledger_of_week(struct sqlite_reader *reader, void *context,
         page->last_line = row.line;
     }
     sqlite_db_reset(rows);
-    return status == STATUS_END ? STATUS_NOT_FOUND : note(reader, &week->db, status);
+    return status == STATUS_END ? STATUS_NOT_FOUND
+                                : sqlite_reads_note(&reader->reads, &week->db, status);
 }
 
 enum status sqlite_reader_ledger(struct sqlite_reader *reader,
                                  const struct sqlite_reader_query *query, struct json *json)
 {
-    struct page page = begin_page(query);
+    struct page page = begin_page(reader, query);
     uint64_t seq;
     struct account_view view;
     enum status status = wait_for(reader, query->at_least_seq);
@@ -686,7 +487,8 @@ enum status sqlite_reader_ledger(struct sqlite_reader *reader,
     if (view.user_id != 0) {
         /* A page that ends within a seq goes on in the week of that very seq. */
         const int64_t below = page.before_seq == INT64_MAX ? INT64_MAX : page.before_seq + 1;
-        status = each_week(reader, READ_WEEKS_DOWN, below, &page, ledger_of_week);
+        status =
+            sqlite_reads_each_week(&reader->reads, READ_WEEKS_DOWN, below, &page, ledger_of_week);
     }
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         return status;
@@ -728,17 +530,22 @@ static void column_of_row(struct json *json, struct sqlite3_stmt *row)
     json_close(json, '}');
 }
 
-static enum status column_of_week(struct sqlite_reader *reader, void *context,
-                                  struct week_slot *week)
+struct column_search {
+    struct sqlite_reader *reader;
+    int64_t column_ms;
+};
+
+static enum status column_of_week(void *context, struct sqlite_reads_week *week)
 {
-    const int64_t *column_ms = context;
+    const struct column_search *search = context;
+    struct sqlite_reader *reader = search->reader;
     struct sqlite3_stmt *row;
-    enum status status = week_read(reader, week, READ_COLUMN, &row);
+    enum status status = sqlite_reads_week(&reader->reads, week, READ_COLUMN, &row);
     if (status != STATUS_OK) {
         return status;
     }
-    sqlite_db_bind_i64(row, 1, *column_ms);
-    status = note(reader, &week->db, sqlite_db_step(&week->db, row));
+    sqlite_db_bind_i64(row, 1, search->column_ms);
+    status = sqlite_reads_note(&reader->reads, &week->db, sqlite_db_step(&week->db, row));
     if (status == STATUS_OK) {
         json_reset(&reader->scratch);
         column_of_row(&reader->scratch, row);
@@ -758,7 +565,9 @@ enum status sqlite_reader_column(struct sqlite_reader *reader, int64_t column_ms
         return STATUS_NOT_FOUND;
     }
     /* It settled at T or later: its row is in T's week or a later one. */
-    status = each_week(reader, READ_WEEKS_UP, week_start_ms(column_ms), &column_ms, column_of_week);
+    struct column_search search = {.reader = reader, .column_ms = column_ms};
+    status = sqlite_reads_each_week(&reader->reads, READ_WEEKS_UP, week_start_ms(column_ms),
+                                    &search, column_of_week);
     return status == STATUS_OK ? deliver(reader, json) : status;
 }
 
@@ -768,7 +577,7 @@ enum status sqlite_reader_config(struct sqlite_reader *reader, uint64_t epoch,
     enum status status = wait_for(reader, at_least_seq);
     struct sqlite3_stmt *row;
     if (status == STATUS_OK) {
-        status = main_read(reader, READ_CONFIG, &row);
+        status = sqlite_reads_main(&reader->reads, READ_CONFIG, &row);
     }
     if (status != STATUS_OK) {
         return status;
@@ -777,7 +586,8 @@ enum status sqlite_reader_config(struct sqlite_reader *reader, uint64_t epoch,
         return STATUS_NOT_FOUND;
     }
     sqlite_db_bind_i64(row, 1, (int64_t)epoch);
-    status = note(reader, &reader->main, sqlite_db_step(&reader->main, row));
+    status = sqlite_reads_note(&reader->reads, &reader->reads.main,
+                               sqlite_db_step(&reader->reads.main, row));
     if (status == STATUS_OK) {
         size_t length;
         const char *body = sqlite_db_text(row, 0, &length);
