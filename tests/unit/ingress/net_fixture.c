@@ -23,6 +23,7 @@ struct net_server {
     uint16_t port;
     void (*watch_open)(void *context, uint64_t id, const char *origin,
                        const struct http_peer *peer);
+    uint64_t held; /* the request to /hold */
     uint64_t last_opened;
     size_t opened;
     size_t closed;
@@ -69,6 +70,8 @@ static void on_request(void *context, const struct http_request *request)
     struct net_server *server = context;
     if (strcmp(request->path, "/later") == 0) {
         answer_later(server, request);
+    } else if (strcmp(request->path, "/hold") == 0) {
+        server->held = request->id;
     } else if (strcmp(request->path, "/big") == 0) {
         const size_t bytes = strtoul(request->query, NULL, 10);
         char *body = malloc(bytes + 1);
@@ -261,6 +264,24 @@ void net_server_call(struct net_server *server, void (*call)(struct net_server *
         uv_cond_wait(&server->done, &server->lock);
     }
     uv_mutex_unlock(&server->lock);
+}
+
+static void answer_held(struct net_server *server, void *to)
+{
+    bool *answered = to;
+    *answered = server->held != 0;
+    if (*answered) {
+        http_respond(server->http, server->held, 200, "text/plain", NULL, "held", 4);
+        server->held = 0;
+    }
+}
+
+void net_server_release(struct net_server *server)
+{
+    bool answered = false;
+    while (!answered) {
+        net_server_call(server, answer_held, &answered);
+    }
 }
 
 bool net_server_stop(struct net_server *server)

@@ -27,6 +27,7 @@ struct net_options {
  *   /html         text/html                            /peer        the peer's text
  *   /refuse?NNN   http_refuse with that status         /host        the host
  *   /after        answers, then answers the same id once more
+ *   /hold         is answered by net_server_release
  *   /push         sends "pushed" to the WebSocket opened last, then answers
  *   else          "METHOD PATH QUERY BODY", text/plain
  * and its WebSocket echo: a text comes back as it is, except "burst N" (N texts of 1000 bytes at
@@ -37,6 +38,8 @@ uint16_t net_server_port(const struct net_server *server);
 /* Runs on the loop's thread and waits for it. */
 void net_server_call(struct net_server *server, void (*call)(struct net_server *server, void *to),
                      void *to);
+/* Answers the request to /hold that came last; there must be one. */
+void net_server_release(struct net_server *server);
 struct http_server *net_server_http(struct net_server *server);
 struct ws_server *net_server_ws(struct net_server *server);
 
