@@ -170,14 +170,16 @@ static int ask(int descriptor, const struct json *json)
 int command_admin(int argc, char **argv)
 {
     struct option_row rows[ROW_COUNT] = {
-        [ROW_SOCKET] = {"socket", OPTION_TEXT, "PATH", NULL,
-                        "the server's socket (default DIR/admin.sock)"},
-        [ROW_DATA] = {"data", OPTION_TEXT, "DIR", "./data", "the server's data directory"},
-        [ROW_ACCOUNT] = {"account", OPTION_TEXT, "0x...", NULL, "a player's address"},
-        [ROW_HOUSE] = {"house", OPTION_FLAG, NULL, NULL, "the house itself"},
-        [ROW_AMOUNT] = {"amount", OPTION_TEXT, "MICRO", NULL, "micro-USD"},
-        [ROW_REF] = {"ref", OPTION_TEXT, "TEXT", NULL, "the external reference, once for ever"},
-        [ROW_NOTE] = {"note", OPTION_TEXT, "TEXT", NULL, "why, with goodwill"},
+        [ROW_SOCKET] = OPTION_ROW("socket", OPTION_TEXT, "PATH", NULL,
+                                  "the server's socket (default DIR/admin.sock)"),
+        [ROW_DATA] =
+            OPTION_ROW("data", OPTION_TEXT, "DIR", "./data", "the server's data directory"),
+        [ROW_ACCOUNT] = OPTION_ROW("account", OPTION_TEXT, "0x...", NULL, "a player's address"),
+        [ROW_HOUSE] = OPTION_ROW("house", OPTION_FLAG, NULL, NULL, "the house itself"),
+        [ROW_AMOUNT] = OPTION_ROW("amount", OPTION_TEXT, "MICRO", NULL, "micro-USD"),
+        [ROW_REF] =
+            OPTION_ROW("ref", OPTION_TEXT, "TEXT", NULL, "the external reference, once for ever"),
+        [ROW_NOTE] = OPTION_ROW("note", OPTION_TEXT, "TEXT", NULL, "why, with goodwill"),
     };
     struct options options = {.command = "admin",
                               .usage = "tapline admin [--socket PATH] COMMAND [options]",
