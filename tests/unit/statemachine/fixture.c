@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 #define START_MS ((int64_t)1000000)
 
 static void line(struct fixture *fixture, const char *format, ...)
@@ -348,7 +350,7 @@ struct tap fixture_tap(struct fixture *fixture, unsigned player, int64_t column_
     };
     fixture_address(player, tap.account);
     const uint64_t nonce = fixture->seq + 1;
-    memcpy(tap.nonce, &nonce, sizeof nonce);
+    store_u64(tap.nonce, nonce);
     return tap;
 }
 

@@ -209,6 +209,35 @@ static void certain_cell_pays_less_than_its_stake_and_is_not_offered(void **stat
     assert_false(odds.offered);
 }
 
+/* Offered are 1.05x to 50.00x, both inclusive. The edges and cells are found by search so that the
+ * raw multiplier falls on and just beyond the two bounds. */
+static void offered_multipliers_include_their_bounds(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t lo_e4;
+        int64_t hi_e4;
+        int64_t edge_bp;
+        uint64_t mult_centi;
+        bool offered;
+    } rows[] = {
+        {64000000, 64000511, 1989, 5000, true},
+        {64000000, 64000511, 1988, 5001, false},
+        {63976000, 64024000, 594, 104, false},
+        {63976000, 64024000, 505, 105, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct odds_input input = worked;
+        input.lo_e4 = rows[i].lo_e4;
+        input.hi_e4 = rows[i].hi_e4;
+        input.edge_bp = rows[i].edge_bp;
+        struct odds odds;
+        odds_price(&input, &odds);
+        assert_int_equal(odds.mult_centi, rows[i].mult_centi);
+        assert_int_equal(odds.offered, rows[i].offered);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +248,7 @@ int main(void)
         cmocka_unit_test(skew_lowers_the_multiplier_with_the_payouts_of_the_cell),
         cmocka_unit_test(skew_beyond_the_whole_multiplier_closes_the_cell),
         cmocka_unit_test(impossible_cell_has_no_multiplier),
+        cmocka_unit_test(offered_multipliers_include_their_bounds),
         cmocka_unit_test(certain_cell_pays_less_than_its_stake_and_is_not_offered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

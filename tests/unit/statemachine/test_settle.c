@@ -269,7 +269,8 @@ static void degraded_breaker_at_the_close_voids(void **state)
 }
 
 /* Two consecutive valid ticks with other sources and more than half a band apart (2 * 100,001 >
- * 200,000); the invalid one between them does not hide the jump. */
+ * 200,000); the invalid one between them does not hide the jump, and the first and the last of the
+ * five count too. */
 static void jump_with_other_sources_voids(void **state)
 {
     (void)state;
@@ -279,6 +280,18 @@ static void jump_with_other_sources_voids(void **state)
                                  {TICK, 617100001, 5},
                                  {TICK, 617100001, 5}};
     expect_void(settled(jump), REASON_SOURCE_JUMP, 617100001);
+    const struct point first[] = {{TICK, 617000000, 3},
+                                  {TICK, 617100001, 5},
+                                  {TICK, 617100001, 5},
+                                  {TICK, 617100001, 5},
+                                  {TICK, 617100001, 5}};
+    expect_void(settled(first), REASON_SOURCE_JUMP, 617100001);
+    const struct point last[] = {{TICK, 617100001, 3},
+                                 {TICK, 617100001, 3},
+                                 {TICK, 617100001, 3},
+                                 {TICK, 617100001, 3},
+                                 {TICK, 617000000, 5}};
+    expect_void(settled(last), REASON_SOURCE_JUMP, 617100001);
     const struct point hidden[] = {{TICK, 617100001, 3},
                                    {TICK, 617100001, 3},
                                    {CLOCK, 0, 0},
