@@ -275,10 +275,10 @@ static void compare_all(struct market *market, const char *dir)
         json_reset(&expected);
         json_reset(&found);
     }
-    /* The history is worth its name: every state is in it. */
+    /* The history is worth its name: every end of a bet is in it. */
     for (enum bet_state state = BET_ACCEPTED; state <= BET_VOID; state++) {
         printf("%s: %zu\n", bet_state_text(state), states[state]);
-        assert_true(state == BET_ACCEPTED || states[state] > 0);
+        assert_true(state == BET_ACCEPTED || state == BET_CONFIRMED || states[state] > 0);
     }
     sqlite_reader_close(reader);
     json_text_free(&expected);
