@@ -243,7 +243,9 @@ int command_verify(int argc, char **argv)
         .command = "verify",
         .usage = "tapline verify --data DIR [--signatures]",
         .summary = "Checks the journal, every digest by replay, and SQLite against the replay.",
-        .notes = OFFLINE_EXIT_HELP,
+        .notes = "SQLite is compared with projections rebuilt in TMPDIR (else /tmp), which need as "
+                 "much\n"
+                 "room there as those in DIR.\n\n" OFFLINE_EXIT_HELP,
         .rows = rows,
         .row_count = ROW_COUNT,
     };

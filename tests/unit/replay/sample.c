@@ -21,6 +21,8 @@
 #define TICK_MS  200
 #define PRICE_E4 ((int64_t)970000000) /* $97,000 */
 #define BAND_E4  200000
+#define OURS     1 /* secrets */
+#define OTHER    3
 
 const struct machine_limits sample_limits = {
     .accounts_max = 64,
@@ -78,8 +80,8 @@ static void put_config(struct maker *maker, bool first)
     put(maker, &input);
 }
 
-static void put_transfer(struct maker *maker, enum input_kind kind, int64_t amount_micro,
-                         const char *reference)
+static void put_transfer_of(struct maker *maker, enum input_kind kind, const uint8_t *account,
+                            int64_t amount_micro, const char *reference)
 {
     struct input input = {.kind = kind};
     input.of.transfer = (struct transfer){
@@ -88,9 +90,15 @@ static void put_transfer(struct maker *maker, enum input_kind kind, int64_t amou
         .operator_name = view("tester"),
     };
     if (kind != INPUT_HOUSE_DEPOSIT && kind != INPUT_HOUSE_WITHDRAWAL) {
-        memcpy(input.of.transfer.account, maker->sample->account, ADDRESS_BYTES);
+        memcpy(input.of.transfer.account, account, ADDRESS_BYTES);
     }
     put(maker, &input);
+}
+
+static void put_transfer(struct maker *maker, enum input_kind kind, int64_t amount_micro,
+                         const char *reference)
+{
+    put_transfer_of(maker, kind, maker->sample->account, amount_micro, reference);
 }
 
 static void put_start(struct maker *maker)
@@ -137,6 +145,7 @@ static void put_attest(struct maker *maker, bool wrong)
 }
 
 struct sample_tap {
+    uint8_t secret; /* of the wallet that taps */
     uint8_t nonce;
     int64_t column_ms;
     int64_t band;
@@ -158,12 +167,13 @@ static uint64_t put_tap(struct maker *maker, const struct sample_tap *like, bool
         .config = 1,
         .message_ms = maker->now_ms - 50,
     };
-    memcpy(tap->account, maker->sample->account, ADDRESS_BYTES);
+    uint8_t secret[WALLET_SECRET_BYTES] = {[31] = like->secret};
+    assert_true(wallet_address(maker->wallet, secret, tap->account));
     tap->nonce[0] = like->nonce;
     char text[TAP_TEXT_BYTES_MAX];
     const size_t length = tap_text_format(text, tap);
     assert_true(length > 0);
-    uint8_t secret[WALLET_SECRET_BYTES] = {[31] = forged ? 2 : 1};
+    secret[30] = forged ? 1 : 0;
     uint8_t signature[LIMIT_SIGNATURE_BYTES];
     assert_true(wallet_sign(maker->wallet, secret, text, length, signature));
     tap->signature = signature;
@@ -182,22 +192,24 @@ static void ticks_until(struct maker *maker, int64_t time_ms)
     }
 }
 
-/* Taps at +6.05 s: in the middle band (won), far from it (lost), at too high a least multiplier
- * (rejected), the first one again, and one that has no money behind it. */
+/* Taps at +6.05 s: a neighbour's and ours in the middle band (won), far from it (lost), at too high
+ * a least multiplier (rejected), the first one again, and one that has no money behind it. */
 static void put_taps(struct maker *maker)
 {
     struct sample *sample = maker->sample;
     const int64_t column_ms = SAMPLE_START_MS + 15000;
     const int64_t middle = PRICE_E4 / BAND_E4;
     maker->now_ms += 50;
-    const struct sample_tap first = {1, column_ms, middle, 5000000, 100};
+    const struct sample_tap neighbour = {OTHER, 9, column_ms, middle, 7000000, 100};
+    sample->neighbour_bet = put_tap(maker, &neighbour, false);
+    const struct sample_tap first = {OURS, 1, column_ms, middle, 5000000, 100};
     sample->won_bet = put_tap(maker, &first, maker->options->forged_signature);
-    const struct sample_tap far = {2, column_ms, middle + 1, 2000000, 100};
+    const struct sample_tap far = {OURS, 2, column_ms, middle + 1, 2000000, 100};
     sample->lost_bet = put_tap(maker, &far, false);
-    const struct sample_tap greedy = {3, column_ms + 5000, middle, 1000000, 5000};
+    const struct sample_tap greedy = {OURS, 3, column_ms + 5000, middle, 1000000, 5000};
     sample->rejected_bet = put_tap(maker, &greedy, false);
     sample->repeated_tap = put_tap(maker, &first, maker->options->forged_signature);
-    const struct sample_tap poor = {4, column_ms + 5000, middle + 1, 99000000, 100};
+    const struct sample_tap poor = {OURS, 4, column_ms + 5000, middle + 1, 99000000, 100};
     sample->refused_tap = put_tap(maker, &poor, false);
     maker->now_ms -= maker->now_ms % TICK_MS;
     maker->now_ms += TICK_MS;
@@ -209,6 +221,10 @@ static void write_story(struct maker *maker)
     put_transfer(maker, INPUT_HOUSE_DEPOSIT, 1000000 * MICRO_PER_USD, "demo");
     put_start(maker);
     put_transfer(maker, INPUT_DEPOSIT, 20 * MICRO_PER_USD, "deposit-1");
+    const uint8_t secret[WALLET_SECRET_BYTES] = {[31] = OTHER};
+    uint8_t other[ADDRESS_BYTES];
+    assert_true(wallet_address(maker->wallet, secret, other));
+    put_transfer_of(maker, INPUT_DEPOSIT, other, 20 * MICRO_PER_USD, "deposit-2");
     ticks_until(maker, SAMPLE_START_MS + 6000);
     put_taps(maker);
     put_price(maker);
@@ -229,7 +245,7 @@ void sample_make(struct sample *sample, const struct sample_options *options)
     struct maker maker = {.sample = sample, .options = options, .now_ms = SAMPLE_START_MS};
     index_init(&maker.index);
     assert_int_equal(wallet_open(&maker.wallet), STATUS_OK);
-    const uint8_t secret[WALLET_SECRET_BYTES] = {[31] = 1};
+    const uint8_t secret[WALLET_SECRET_BYTES] = {[31] = OURS};
     assert_true(wallet_address(maker.wallet, secret, sample->account));
     assert_int_equal(applier_open(&sample_limits, &maker.applier), STATUS_OK);
     struct journal_report report;

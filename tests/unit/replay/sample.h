@@ -29,8 +29,9 @@ struct sample {
     uint64_t records;
     int64_t time_ms; /* of the last */
     uint64_t won_bet, lost_bet, rejected_bet, repeated_tap, refused_tap;
-    uint64_t attested_seq;                               /* of the last attest */
-    uint64_t price_seq;                                  /* of the price that wrong_price bends */
+    uint64_t neighbour_bet; /* another account's, in the cell of the won one and before it */
+    uint64_t attested_seq;  /* of the last attest */
+    uint64_t price_seq;     /* of the price that wrong_price bends */
     uint8_t digests[SAMPLE_RECORDS_MAX + 1][HASH_BYTES]; /* after each seq; [0] zeros */
     int64_t times_ms[SAMPLE_RECORDS_MAX + 1];
 };

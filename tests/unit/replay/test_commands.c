@@ -114,7 +114,7 @@ static void verify_finds_a_sound_journal_good(void **state)
     text_format_hex(digest, sample.digests[sample.records], HASH_BYTES);
     assert_string_equal(text_of(result, "digest"), digest);
     assert_int_equal(number_of(result, "records"), sample.records);
-    assert_int_equal(number_of(result, "signatures"), 5);
+    assert_int_equal(number_of(result, "signatures"), 6);
     assert_int_equal(number_of(result, "signatures_wrong"), 0);
     assert_true(number_of(result, "attests") >= 15);
     assert_true(number_of(result, "prices") >= 80);
@@ -440,11 +440,11 @@ static void inspect_shows_a_part_with_configs_as_applied(void **state)
     RUN(&run, command_inspect, "inspect", "--data", sample.dir, "--json", "--from", from, "--to",
         from);
     line = json_line(run.capture.output, 0);
-    assert_int_equal(number_of(line, "seq"), sample.won_bet);
+    assert_int_equal(number_of(line, "seq"), sample.neighbour_bet);
     json_decref(line);
-    assert_non_null(line = json_line(run.capture.output, 4));
+    assert_non_null(line = json_line(run.capture.output, 5));
     json_decref(line);
-    assert_null(json_line(run.capture.output, 5));
+    assert_null(json_line(run.capture.output, 6));
     end(&run);
     sample_remove(&sample);
 }
@@ -517,6 +517,12 @@ static void explain_recomputes_every_figure(void **state)
     assert_string_equal(text_of(bet, "mult"), text_of(pricing, "mult"));
     assert_string_equal(text_of(bet, "paid"), text_of(pricing, "payout"));
     assert_int_equal(json_array_size(json_object_get(pricing, "variances")), 3);
+    /* The neighbour's payout is what skews this one's multiplier. */
+    json_t *neighbour = explain(&sample, sample.neighbour_bet);
+    const json_t *neighbour_pricing = json_object_get(neighbour, "pricing");
+    assert_int_equal(number_of(neighbour_pricing, "cell_payouts"), 0);
+    assert_string_equal(text_of(pricing, "cell_payouts"), text_of(neighbour_pricing, "payout"));
+    json_decref(neighbour);
     const json_t *settlement = json_object_get(story, "settlement");
     assert_int_equal(json_array_size(json_object_get(settlement, "ticks")), 5);
     assert_string_equal(text_of(settlement, "median"), text_of(bet, "settle_price"));
@@ -531,7 +537,8 @@ static void explain_recomputes_every_figure(void **state)
         text_format_hex(digest, sample.digests[seq], HASH_BYTES);
         assert_string_equal(text_of(step, "digest_after"), digest);
     }
-    assert_int_equal(json_array_size(json_object_get(story, "ledger")), 9);
+    /* Hold 2, confirm 4, win 2: the neighbour's win has used up the escrow. */
+    assert_int_equal(json_array_size(json_object_get(story, "ledger")), 8);
     json_decref(story);
 
     story = explain(&sample, sample.lost_bet);

@@ -78,7 +78,7 @@ static void the_first_row_that_differs_is_named(void **state)
         {"main.db", "UPDATE users SET balance = balance + 1", "row id=1 has balance 2"},
         {"main.db", "UPDATE configs SET body = '{}'", "table configs"},
         {"main.db", "UPDATE applied SET digest = zeroblob(32)", "digest after seq"},
-        {"main.db", "INSERT INTO users VALUES (2, zeroblob(20), 0, 0, 0)", "row id=2 is not there"},
+        {"main.db", "INSERT INTO users VALUES (3, zeroblob(20), 0, 0, 0)", "row id=3 is not there"},
         {"main.db", "DELETE FROM users", "row id=1 is missing"},
         {"bets_2024_w47.db", "UPDATE bets SET state = 'lost' WHERE state = 'won'",
          "has state 'lost', 'won' by replay"},

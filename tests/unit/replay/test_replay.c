@@ -211,7 +211,7 @@ static void hooks_and_sink_hear_each_record(void **state)
     assert_int_equal(replay_run(applier, sample.dir, &options, &result), STATUS_OK);
     assert_int_equal(heard.before, sample.records - 3);
     assert_int_equal(heard.after, sample.records - 3);
-    assert_int_equal(heard.bets_confirmed, 2);
+    assert_int_equal(heard.bets_confirmed, 3);
     applier_free(applier);
     sample_remove(&sample);
 }
