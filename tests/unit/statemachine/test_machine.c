@@ -213,6 +213,25 @@ static void standard_limits_fit_their_memory(void **state)
            (machine_bytes(&accounts) - base) / 1000000, (machine_bytes(&bets) - base) / 1000000);
 }
 
+/* A replay that looks at nothing but the end: no sink, or one without callbacks, changes nothing.
+ */
+static void machine_works_without_listeners(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_market(NULL);
+    const struct tap tap = fixture_tap(fixture, 1, 1015000, FIXTURE_BAND);
+    const struct event_sink deaf = {0};
+    struct input input = {.seq = 32, .time_ms = 1005200, .kind = INPUT_TAP, .of.tap = tap};
+    machine_apply(fixture->machine, &input, &deaf);
+    struct bet bet;
+    assert_true(machine_open_bet(fixture->machine, 32, &bet));
+    input = (struct input){.seq = 33, .time_ms = 1005200, .kind = INPUT_CONFIG};
+    machine_apply(fixture->machine, &input, NULL);
+    assert_false(machine_open_bet(fixture->machine, 32, &bet));
+    assert_null(machine_invariant(fixture->machine));
+    fixture_free(fixture);
+}
+
 /* The market view tells when bets are taken, by engine time. */
 static void market_view_tells_whether_bets_are_taken(void **state)
 {
@@ -250,6 +269,7 @@ int main(void)
         cmocka_unit_test(step_of_a_grid_record_has_one_order),
         cmocka_unit_test(open_bets_are_listed_in_id_order),
         cmocka_unit_test(standard_limits_fit_their_memory),
+        cmocka_unit_test(machine_works_without_listeners),
         cmocka_unit_test(market_view_tells_whether_bets_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
