@@ -243,6 +243,7 @@ void positions_confirm(struct positions *positions, int64_t column_step_ms, int6
         *slot = (struct column){.column_ms = bet->column_ms, .band_e4 = band_e4};
     }
     CHECK(slot->column_ms == bet->column_ms);
+    CHECK(slot->band_e4 == band_e4); /* one column has one W */
     if (slot->last != 0) {
         CHECK(positions->records[slot->last].bet < bet->bet);
         positions->records[slot->last].queue_next = number;

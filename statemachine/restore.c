@@ -225,9 +225,14 @@ static void get_confirmed(struct reader *reader, struct machine *machine, uint32
     if (!fine(reader)) {
         return;
     }
+    const struct column *known =
+        positions_column(&machine->positions, machine->config.column_ms, bet->column_ms);
+    if (known != NULL && known->band_e4 != band_e4) {
+        fail(reader, STATUS_DAMAGED);
+        return;
+    }
     struct column *column;
     positions_confirm(&machine->positions, machine->config.column_ms, band_e4, number, &column);
-    require(reader, column->band_e4 == band_e4);
     column->escrow_micro += bet->stake_micro;
     column->reserved_micro = risk_set_aside(column->largest_micro, column->escrow_micro);
 }
