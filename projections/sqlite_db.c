@@ -1,9 +1,10 @@
 #include "projections/sqlite_db.h"
 
-#include <limits.h>
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 
@@ -59,7 +60,9 @@ enum status sqlite_db_open(struct sqlite_db *db, const char *dir, const char *na
         const enum status status = failed(db, result);
         sqlite3_close(db->handle);
         db->handle = NULL;
-        return (result & 0xff) == SQLITE_CANTOPEN ? STATUS_NOT_FOUND : status;
+        /* SQLite says the same of a file that is absent and of one that cannot be opened now (no
+         * descriptors left, no permission); only the first may be taken for "there is nothing". */
+        return access(path, F_OK) != 0 && errno == ENOENT ? STATUS_NOT_FOUND : status;
     }
     sqlite3_busy_timeout(db->handle, BUSY_MS);
     return STATUS_OK;

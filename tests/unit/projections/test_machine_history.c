@@ -2,9 +2,12 @@
  * weeks, whose rows must agree with the machine at the end, whatever was lost on the way. */
 #include "story.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../random.h"
 #include "projections/shapes.h"
@@ -335,10 +338,53 @@ static void rows_agree_with_the_machine_whatever_was_lost(void **state)
     free_market(market);
 }
 
+/* Proves that the projector may be killed (SIGKILL) at any moment of any transaction: the next one
+ * goes on from what the files say and ends with the same rows. */
+static void killed_at_any_moment_it_goes_on(void **state)
+{
+    (void)state;
+    enum {
+        KILLS = 25,
+        ALIVE_US_MAX = 60000
+    };
+    struct market *market = make_market();
+    run_market(market);
+    char straight[64];
+    char killed[64];
+    char wanted[STORY_DIGESTS_BYTES];
+    char digests[STORY_DIGESTS_BYTES];
+    story_directory(straight);
+    bring_up_to(market, straight, market->outbox_count);
+    story_digests(straight, wanted);
+    story_directory(killed);
+    for (int i = 0; i < KILLS; i++) {
+        const uint64_t alive_us = random_below(&market->random, ALIVE_US_MAX);
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            for (;;) { /* over and over, until it is killed */
+                bring_up_to(market, killed, market->outbox_count);
+                story_remove(killed, "main.db");
+            }
+        }
+        assert_int_equal(usleep((useconds_t)alive_us), 0);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+    }
+    bring_up_to(market, killed, market->outbox_count);
+    compare_all(market, killed);
+    story_digests(killed, digests);
+    assert_string_equal(digests, wanted);
+    story_remove_directory(straight);
+    story_remove_directory(killed);
+    free_market(market);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_agree_with_the_machine_whatever_was_lost),
+        cmocka_unit_test(killed_at_any_moment_it_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

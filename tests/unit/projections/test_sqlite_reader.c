@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "projections/sqlite_reader.h"
 
@@ -368,6 +369,26 @@ static void no_files_yet(void **state)
     story_remove_directory(dir);
 }
 
+/* Proves that a file which is there but cannot be opened is an error, never an empty answer: a
+ * balance of zero for want of a descriptor would be a lie. */
+static void unopenable_file_is_no_empty_answer(void **state)
+{
+    struct library *library = *state;
+    struct json *json = &library->json;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit none = {.rlim_cur = 3, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const enum status account = sqlite_reader_account(library->reader, story_accounts[1], 0, json);
+    const enum status bet = sqlite_reader_bet(library->reader, 6, 0, json);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(account, STATUS_IO);
+    assert_int_equal(bet, STATUS_IO);
+    assert_int_equal(json->length, 0);
+    assert_non_null(strstr(sqlite_reader_error(library->reader), "main.db"));
+    assert_answer(library, sqlite_reader_bet(library->reader, 6, 0, json), BET_6);
+}
+
 static enum status refuse_wait(void *context, uint64_t seq, int timeout_ms)
 {
     *(uint64_t *)context = seq;
@@ -413,6 +434,7 @@ int main(void)
         WITH_LIBRARY(columns),
         WITH_LIBRARY(configurations),
         WITH_LIBRARY(absent_week_is_skipped),
+        WITH_LIBRARY(unopenable_file_is_no_empty_answer),
         cmocka_unit_test(no_files_yet),
         WITH_LIBRARY(reads_wait_for_their_seq),
     };

@@ -1,7 +1,10 @@
 #include "story.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "projections/sqlite_audit.h"
 
@@ -263,6 +266,24 @@ static void damaged_files_are_rebuilt(void **state)
     story_remove_directory(whole.dir);
 }
 
+/* Proves that a file which lost its end is rebuilt, wherever it was cut. */
+static void shortened_files_are_rebuilt(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"main.db", STORY_WEEK_1, STORY_WEEK_2};
+    struct whole whole;
+    whole_make(&whole, 4);
+    for (size_t i = 0; i < 3; i++) {
+        for (off_t bytes = 0; bytes < 20000; bytes += 3333) {
+            char path[512];
+            snprintf(path, sizeof(path), "%s/%s", whole.dir, names[i]);
+            assert_int_equal(truncate(path, bytes), 0);
+            assert_comes_back(&whole, 4);
+        }
+    }
+    story_remove_directory(whole.dir);
+}
+
 /* Proves that a file of another schema version is replaced. */
 static void other_schema_versions_are_rebuilt(void **state)
 {
@@ -445,6 +466,50 @@ static void archived_week_is_not_missed(void **state)
     story_remove_directory(whole.dir);
 }
 
+/* Proves that a disk which takes no more bytes halts the writer without half a record, at any
+ * point, and that the next start goes on. The limit on the size of files stands for the full disk.
+ */
+static void full_disk_halts_and_resumes(void **state)
+{
+    (void)state;
+    struct whole whole;
+    whole_make(&whole, 1);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    size_t halts = 0;
+    for (rlim_t bytes = 70000; bytes < 300000; bytes += 9000) {
+        char dir[64];
+        char digests[STORY_DIGESTS_BYTES];
+        story_directory(dir);
+        struct story story;
+        story_tell(&story, 1);
+        struct sqlite_writer_report report;
+        struct sqlite_writer *writer = story_writer(dir, &report);
+        const struct rlimit tight = {.rlim_cur = bytes, .rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+        enum status status = STATUS_OK;
+        for (size_t i = 0; status == STATUS_OK && i < story.count; i++) {
+            status = sqlite_writer_apply(writer, story.outboxes[i]);
+        }
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        if (status != STATUS_OK) {
+            halts += 1;
+            assert_true(status == STATUS_IO || status == STATUS_NO_SPACE);
+            assert_int_not_equal(sqlite_writer_error(writer)[0], '\0');
+            assert_int_equal(sqlite_writer_apply(writer, story.outboxes[0]), status);
+        }
+        sqlite_writer_close(writer);
+        story_free(&story);
+        story_bring_up(dir, 1);
+        story_digests(dir, digests);
+        assert_string_equal(digests, whole.digests);
+        story_remove_directory(dir);
+    }
+    assert_true(halts > 3);
+    story_remove_directory(whole.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +522,7 @@ int main(void)
         cmocka_unit_test(kill_between_commits_resumes),
         cmocka_unit_test(deleted_files_come_back_identical),
         cmocka_unit_test(damaged_files_are_rebuilt),
+        cmocka_unit_test(shortened_files_are_rebuilt),
         cmocka_unit_test(other_schema_versions_are_rebuilt),
         cmocka_unit_test(foreign_databases_are_left_alone),
         cmocka_unit_test(file_ahead_of_the_journal_is_a_witness),
@@ -466,6 +532,7 @@ int main(void)
         cmocka_unit_test(gap_in_seqs_halts),
         cmocka_unit_test(other_history_is_found_by_its_digest),
         cmocka_unit_test(archived_week_is_not_missed),
+        cmocka_unit_test(full_disk_halts_and_resumes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
