@@ -18,30 +18,22 @@ static struct recovery_verdict refuse(char rule, enum status status)
     return (struct recovery_verdict){RECOVERY_REFUSE, status, rule};
 }
 
-/* In the last segment, nothing of this journal behind it, and nobody saw what is missing. */
+/* An END, BROKEN_FRAME, FOREIGN_FRAME or EMPTY_HEADER in the last segment, with nothing of this
+ * journal behind it, and nobody saw what is missing: what a crash leaves. */
 static struct recovery_verdict unwitnessed_tail(const struct finding *finding, uint64_t witness_seq)
 {
-    switch (finding->kind) {
-    case FINDING_END:
+    struct recovery_verdict verdict = {RECOVERY_CUT_TAIL, STATUS_OK, 'a'};
+    if (finding->kind == FINDING_END) {
         /* Batches that nobody confirmed are kept and applied; clients learn of them by asking. */
-        return (struct recovery_verdict){RECOVERY_GO_ON, STATUS_OK,
-                                         finding->seq - 1 > witness_seq ? 'h' : 0};
-    case FINDING_BROKEN_FRAME:
-        return (struct recovery_verdict){RECOVERY_CUT_TAIL, STATUS_OK, 'a'};
-    case FINDING_FOREIGN_FRAME:
-        return (struct recovery_verdict){RECOVERY_CUT_TAIL, STATUS_OK, 'i'};
-    case FINDING_EMPTY_HEADER:
-        return (struct recovery_verdict){RECOVERY_REMOVE_SEGMENT, STATUS_OK, 'f'};
-    case FINDING_WRONG_SEQ:
-    case FINDING_WRONG_TREE:
-    case FINDING_BROKEN_HEADER:
-    case FINDING_WRONG_SIZE:
-    case FINDING_SEGMENT_ORDER:
-    case FINDING_UNKNOWN_VERSION:
-        break;
+        verdict.action = RECOVERY_GO_ON;
+        verdict.rule = finding->seq - 1 > witness_seq ? 'h' : 0;
+    } else if (finding->kind == FINDING_EMPTY_HEADER) {
+        verdict.action = RECOVERY_REMOVE_SEGMENT;
+        verdict.rule = 'f';
+    } else if (finding->kind == FINDING_FOREIGN_FRAME) {
+        verdict.rule = 'i';
     }
-    CHECK(!"answered before");
-    return refuse('d', STATUS_DAMAGED);
+    return verdict;
 }
 
 struct recovery_verdict recovery_decide(const struct finding *finding, uint64_t witness_seq)

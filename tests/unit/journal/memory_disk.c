@@ -280,7 +280,7 @@ static enum status memory_sync_directory(void *context, const char *path)
     for (int i = 0; status == STATUS_OK && i < MEMORY_FILES_MAX; i++) {
         struct memory_file *file = &disk->files[i];
         if (is_in(file->name, path) || (file->name[0] == '\0' && is_in(file->synced, path))) {
-            strcpy(file->synced, file->name);
+            memcpy(file->synced, file->name, sizeof file->synced);
         }
     }
     return leave(disk, status);
@@ -334,6 +334,9 @@ void memory_disk_copy(struct memory_disk *copy, struct memory_disk *disk)
     for (int i = 0; i < MEMORY_FILES_MAX; i++) {
         const struct memory_file *from = &disk->files[i];
         struct memory_file *to = &copy->files[i];
+        if (!from->used) {
+            continue;
+        }
         *to = *from;
         to->locked = false;
         to->bytes = malloc(from->size + 1);
@@ -365,9 +368,9 @@ void memory_disk_cut_power(struct memory_disk *disk, uint64_t seed)
             continue;
         }
         if (!new_names) {
-            strcpy(file->name, file->synced);
+            memcpy(file->name, file->synced, sizeof file->name);
         }
-        strcpy(file->synced, file->name);
+        memcpy(file->synced, file->name, sizeof file->synced);
         file->locked = false;
         /* Sizes: the old or the new one; a sector beyond the old end reads as zero when it was
          * lost. */

@@ -134,7 +134,7 @@ static void any_flipped_byte_is_refused_and_named(void **state)
         memory_disk_copy(&work, &whole);
         struct memory_file *file = segment_of(segment);
         const uint64_t end = segment == last->segment_first_seq ? last->end : file->size;
-        for (uint64_t at = 0; at < end; at += 1 + test_random(&random) % 9) {
+        for (uint64_t at = 0; at < end; at += 1 + test_random(&random) % 19) {
             const uint8_t bit = (uint8_t)(1u << (test_random(&random) & 7));
             file->bytes[at] ^= bit;
             expect_refused(STATUS_DAMAGED, 0, segment, named_offset(segment, at));
