@@ -333,6 +333,15 @@ static enum status open_all(struct sqlite_directory *directory,
     return status == STATUS_OK ? repair_all(directory, options, report) : status;
 }
 
+static void report_end(struct sqlite_writer_report *report, const struct sqlite_file *file)
+{
+    if (file->verdict == SQLITE_FILE_GOOD && file->applied_seq > 0 &&
+        report->end_count < SQLITE_WRITER_ENDS) {
+        report->ends[report->end_count] = file->applied_seq;
+        report->end_count += 1;
+    }
+}
+
 enum status sqlite_directory_open(struct sqlite_directory *directory, const char *dir,
                                   const struct sqlite_writer_options *options,
                                   struct sqlite_writer_report *report)
@@ -354,5 +363,9 @@ enum status sqlite_directory_open(struct sqlite_directory *directory, const char
         return status;
     }
     report->applied_seq = sqlite_directory_applied(directory);
+    report_end(report, &directory->main);
+    for (size_t i = directory->week_count; i > 0; i--) {
+        report_end(report, &directory->weeks[i - 1]->file);
+    }
     return STATUS_OK;
 }

@@ -45,6 +45,16 @@ enum status sqlite_writer_open(const char *dir, const struct sqlite_writer_optio
     return STATUS_OK;
 }
 
+bool sqlite_writer_ends_at(const struct sqlite_writer_report *report, uint64_t seq)
+{
+    for (size_t i = 0; i < report->end_count; i++) {
+        if (report->ends[i] == seq) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void sqlite_writer_close(struct sqlite_writer *writer)
 {
     if (writer != NULL) {
@@ -420,6 +430,9 @@ static enum status apply_outbox(struct sqlite_writer *writer, const struct outbo
         status = check_digest(writer, &directory->weeks[i]->file, outbox);
     }
     const struct outbox_record *record = outbox_records(outbox);
+    if (outbox_last_seq(outbox) <= sqlite_directory_applied(directory)) {
+        record = NULL; /* a replay from the first record: every file has them */
+    }
     for (; status == STATUS_OK && record != NULL; record = record->next) {
         status = apply_record(writer, record);
     }

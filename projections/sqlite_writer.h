@@ -31,6 +31,7 @@
 #include "projections/outbox.h"
 
 #define SQLITE_WRITER_TEXT_BYTES 512
+#define SQLITE_WRITER_ENDS       8
 
 /* The version of the tables (user_version) and the mark of our files (application_id, "tapl"). */
 #define SQLITE_SCHEMA_VERSION 1
@@ -55,6 +56,10 @@ struct sqlite_writer_report {
     uint64_t highest_seq; /* highest of all files, for progress */
     bool rebuilds;        /* something was removed or was missing beside other files */
     char text[SQLITE_WRITER_TEXT_BYTES]; /* one line: what was found and done; "" when nothing */
+    /* Where main.db and the newest week files end, as far as there is room. A replay that seals an
+     * outbox at each of them has the state digest of that moment compared with the file's. */
+    uint64_t ends[SQLITE_WRITER_ENDS];
+    size_t end_count;
 };
 
 /* Opens or creates the files in `dir` (which exists). `report` is always filled.
@@ -68,6 +73,9 @@ MUST_USE enum status sqlite_writer_open(const char *dir,
                                         const struct sqlite_writer_options *options,
                                         struct sqlite_writer **writer,
                                         struct sqlite_writer_report *report);
+
+/* True when a replay should seal its outbox after record seq, see `ends`. */
+bool sqlite_writer_ends_at(const struct sqlite_writer_report *report, uint64_t seq);
 
 /* Applies sealed outboxes[0..count), dense in seq and following the last one given (the first one
  * begins at most at applied_seq + 1), in one transaction per file. On error nothing of the call is

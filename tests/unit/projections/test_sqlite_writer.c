@@ -436,8 +436,36 @@ static void other_history_is_found_by_its_digest(void **state)
     struct sqlite_writer_report report;
     struct sqlite_writer *writer = story_writer(whole.dir, &report);
     assert_int_equal(report.applied_seq, 16);
+    assert_true(sqlite_writer_ends_at(&report, STORY_RECORDS));
+    assert_true(sqlite_writer_ends_at(&report, 16));
+    assert_false(sqlite_writer_ends_at(&report, 17));
     assert_int_equal(sqlite_writer_apply(writer, story.outboxes[4]), STATUS_MISMATCH);
     assert_non_null(strstr(sqlite_writer_error(writer), "another history"));
+    sqlite_writer_close(writer);
+    story_free(&story);
+    story_remove_directory(whole.dir);
+}
+
+/* Proves that a replay from the first record leaves files that have it all as they are, and still
+ * finds a digest that differs. */
+static void full_replay_over_complete_files_is_checked(void **state)
+{
+    (void)state;
+    struct whole whole;
+    char digests[STORY_DIGESTS_BYTES];
+    whole_make(&whole, 4);
+    struct story story;
+    story_tell(&story, 2);
+    struct sqlite_writer_report report;
+    struct sqlite_writer *writer = story_writer(whole.dir, &report);
+    story_apply(writer, &story, 0, STORY_RECORDS);
+    sqlite_writer_close(writer);
+    story_digests(whole.dir, digests);
+    assert_string_equal(digests, whole.digests);
+    story_execute(whole.dir, "main.db", "UPDATE applied SET digest = zeroblob(32)");
+    writer = story_writer(whole.dir, &report);
+    assert_int_equal(sqlite_writer_apply_many(writer, story.outboxes, story.count),
+                     STATUS_MISMATCH);
     sqlite_writer_close(writer);
     story_free(&story);
     story_remove_directory(whole.dir);
@@ -531,6 +559,7 @@ int main(void)
         cmocka_unit_test(unbalanced_record_halts),
         cmocka_unit_test(gap_in_seqs_halts),
         cmocka_unit_test(other_history_is_found_by_its_digest),
+        cmocka_unit_test(full_replay_over_complete_files_is_checked),
         cmocka_unit_test(archived_week_is_not_missed),
         cmocka_unit_test(full_disk_halts_and_resumes),
     };
