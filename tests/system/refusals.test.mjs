@@ -445,6 +445,31 @@ test('a_draining_server_says_so', async (t) => {
   }
 });
 
+/** Whatever is asked at whatever moment of a drain, the exit is clean. */
+test('reads_during_a_drain_do_no_harm', async (t) => {
+  const paths = ['/metrics', '/healthz', '/readyz', '/livez', '/v1/status', '/v1/grid', '/v1/index',
+    '/v1/config/current', `/v1/accounts/${makeWallet('refusals', 1).address}`, '/'];
+  const data = path.join(makeDirectory(t), 'data');
+  for (let round = 0; round < 10; round += 1) {
+    const server = await Server.start(t, data, ['--demo']);
+    const client = new Client(server.url);
+    let over = false;
+    const asking = Promise.all(paths.map(async (name) => {
+      while (!over) {
+        await client.request('GET', name).catch(() => sleep(1)); // refused while it goes
+      }
+    }));
+    await sleep(50 * round);
+    try {
+      await server.stop();
+    } finally {
+      over = true;
+      await asking;
+      client.close();
+    }
+  }
+});
+
 /** The text that the client signs is the example of the interface, byte for byte. */
 test('the_signed_text_is_eleven_lines_without_a_last_line_feed', () => {
   const text = tapText('http://127.0.0.1:8080', {
