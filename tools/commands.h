@@ -18,6 +18,7 @@ enum exit_code {
 
 int command_serve(int argc, char **argv); /* tools/serve/ */
 int command_admin(int argc, char **argv);
+int command_bench(int argc, char **argv); /* tools/bench/ */
 int command_verify(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_inspect(int argc, char **argv);

@@ -24,6 +24,9 @@ static const struct command commands[] = {
 #ifdef TAPLINE_HAS_ADMIN
     {"admin", command_admin, "operator commands to a running server"},
 #endif
+#ifdef TAPLINE_HAS_BENCH
+    {"bench", command_bench, "measures this program on this machine"},
+#endif
 };
 
 static void print_help(FILE *to)

@@ -1,0 +1,8 @@
+/* The benchmarks of `tapline bench`, each with its own options; as the commands of
+ * tools/commands.h. */
+#ifndef TAPLINE_TOOLS_BENCH_COMMANDS_H
+#define TAPLINE_TOOLS_BENCH_COMMANDS_H
+
+int bench_live(int argc, char **argv);
+
+#endif
