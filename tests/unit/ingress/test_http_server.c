@@ -137,6 +137,14 @@ static void chunked_bodies_are_decoded(void **state)
     }
 }
 
+/* Who shuts down its side behind its request still gets the answer, however late it comes. */
+static void half_closed_peers_are_answered(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("GET /later?150 HTTP/1.1\r\nHost: h\r\n\r\n"), 200);
+    assert_true(answer_has("later"));
+}
+
 /* HEAD tells the length of what GET would send, and sends none of it. */
 static void head_has_no_body(void **state)
 {
@@ -749,6 +757,7 @@ int main(void)
         cmocka_unit_test(pipelined_answers_keep_their_order),
         cmocka_unit_test(long_pipelines_are_answered_whole),
         cmocka_unit_test(chunked_bodies_are_decoded),
+        cmocka_unit_test(half_closed_peers_are_answered),
         cmocka_unit_test(head_has_no_body),
         cmocka_unit_test(expectation_is_met),
         cmocka_unit_test(version_decides_who_stays),

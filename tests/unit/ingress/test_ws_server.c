@@ -205,8 +205,10 @@ static void texts_are_echoed(void **state)
     expect_text(fd, "twice");
     expect_text(fd, "twice");
     assert_true(net_send_frame(fd, 0x88, "\x03\xe8", 2));
+    const time_t from = time(NULL);
     assert_int_equal(close_code(fd), 1000);
     assert_true(is_ended(fd));
+    assert_true(time(NULL) - from <= 2); /* both have closed, so the server ends at once */
     close(fd);
 }
 
@@ -262,6 +264,10 @@ static void bad_frames_close_with_their_code(void **state)
     assert_true(net_send(wasteful, "\x81\xfe\x00\x01\0\0\0\0x", 9));
     assert_int_equal(close_code(wasteful), 1002);
     close(wasteful);
+    const int wider = net_upgrade(net_server_port(shared), "", NULL, 0);
+    assert_true(net_send(wider, "\x81\xff\0\0\0\0\0\0\xff\xff\0\0\0\0", 14));
+    assert_int_equal(close_code(wider), 1002);
+    close(wider);
 }
 
 /* A reader who does not read is cut with 1013 and a reason, once; others do not notice. */
@@ -280,7 +286,11 @@ static void slow_readers_are_cut(void **state)
     }
     assert_int_equal(counters_of(server).cut_slow, 0);
     assert_true(net_send_frame(slow, 0x81, "burst 101", 9)); /* at once more than the queue holds */
-    assert_int_equal(close_code(slow), 1013);
+    struct net_frame next;
+    assert_true(net_read_frame(slow, &next));
+    assert_int_equal(next.opcode, WS_OPCODE_CLOSE); /* what was queued is dropped */
+    assert_int_equal((unsigned)next.payload[0] << 8 | next.payload[1], 1013);
+    assert_true(next.length > 2);
     assert_int_equal(counters_of(server).cut_slow, 1);
     assert_true(net_send_frame(other, 0x81, "still here", 10));
     expect_text(other, "still here");
@@ -314,6 +324,7 @@ static void server_closes_with_code_and_reason(void **state)
 {
     (void)state;
     struct net_frame frame;
+    const uint64_t before = counters_of(shared).messages;
     const int fd = net_upgrade(net_server_port(shared), "", NULL, 0);
     assert_true(net_send_frame(fd, 0x81, "close 4001 because", 18));
     assert_true(net_read_frame(fd, &frame));
@@ -323,9 +334,10 @@ static void server_closes_with_code_and_reason(void **state)
                         "\x0f\xa1"
                         "because",
                         9);
-    assert_true(net_send_frame(fd, 0x81, "too late", 8)); /* not echoed any more */
+    assert_true(net_send_frame(fd, 0x81, "too late", 8)); /* not delivered any more */
     assert_true(net_send_frame(fd, 0x88, "\x0f\xa1", 2));
     assert_true(is_ended(fd));
+    assert_int_equal(counters_of(shared).messages, before + 1);
     close(fd);
 }
 
