@@ -392,6 +392,7 @@ void memory_disk_cut_power(struct memory_disk *disk, uint64_t seed)
 struct memory_file *memory_disk_find(struct memory_disk *disk, const char *part)
 {
     struct memory_file *last = NULL;
+    pthread_mutex_lock(&disk->mutex);
     for (int i = 0; i < MEMORY_FILES_MAX; i++) {
         struct memory_file *file = &disk->files[i];
         if (file->used && strstr(file->name, part) != NULL &&
@@ -399,14 +400,17 @@ struct memory_file *memory_disk_find(struct memory_disk *disk, const char *part)
             last = file;
         }
     }
+    pthread_mutex_unlock(&disk->mutex);
     return last;
 }
 
 unsigned memory_disk_count(struct memory_disk *disk, const char *part)
 {
     unsigned count = 0;
+    pthread_mutex_lock(&disk->mutex);
     for (int i = 0; i < MEMORY_FILES_MAX; i++) {
         count += disk->files[i].used && strstr(disk->files[i].name, part) != NULL;
     }
+    pthread_mutex_unlock(&disk->mutex);
     return count;
 }
