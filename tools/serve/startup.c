@@ -134,19 +134,19 @@ static int open_journal(struct server *server)
 
 /* --- Projections. --- */
 
-static int open_projections(struct server *server, uint64_t head_seq)
+static int open_projections(struct server *server, uint64_t head_seq,
+                            struct sqlite_writer_report *report)
 {
     const struct sqlite_writer_options options = {
         .head_seq = head_seq, .repair = true, .check_pages = true};
     struct sqlite_writer *writer;
-    struct sqlite_writer_report report;
-    enum status status = sqlite_writer_open(server->options.data_dir, &options, &writer, &report);
+    enum status status = sqlite_writer_open(server->options.data_dir, &options, &writer, report);
     if (status != STATUS_OK) {
         return fail(server, exit_code_of(status), "projections: %s: %s", status_text(status),
-                    report.text);
+                    report->text);
     }
-    if (report.text[0] != '\0') {
-        fprintf(stderr, "tapline serve: projections: %s\n", report.text);
+    if (report->text[0] != '\0') {
+        fprintf(stderr, "tapline serve: projections: %s\n", report->text);
     }
     const struct projector_options projector = {.context = server, .on_halt = on_halt};
     status = projector_open(writer, &projector, &server->projector);
@@ -165,6 +165,7 @@ struct start_replay {
     struct event_sink outbox_sink;
     uint32_t records;
     uint64_t head_seq;
+    const struct sqlite_writer_report *files;
 };
 
 static void forward_event(void *context, const struct event *event)
@@ -217,15 +218,17 @@ static enum status after_record(void *context, struct applier *applier,
 {
     struct start_replay *start = context;
     start->records += 1;
-    if (start->records < REPLAY_OUTBOX_RECORDS && record->seq < start->head_seq) {
+    if (start->records < REPLAY_OUTBOX_RECORDS && record->seq < start->head_seq &&
+        !sqlite_writer_ends_at(start->files, record->seq)) {
         return STATUS_OK;
     }
     return flush(start, applier);
 }
 
-static int replay_journal(struct server *server, uint64_t head_seq)
+static int replay_journal(struct server *server, uint64_t head_seq,
+                          const struct sqlite_writer_report *files)
 {
-    struct start_replay start = {.server = server, .head_seq = head_seq};
+    struct start_replay start = {.server = server, .head_seq = head_seq, .files = files};
     const struct event_sink sink = {&start, forward_event, forward_posting};
     struct progress progress;
     const struct replay_options options = {
@@ -362,9 +365,10 @@ int startup_open_data(struct server *server)
         return exit_code;
     }
     journal_head(server->journal, &head);
-    exit_code = open_projections(server, head.seq);
+    struct sqlite_writer_report files;
+    exit_code = open_projections(server, head.seq, &files);
     if (exit_code == 0 && head.seq > 0) {
-        exit_code = replay_journal(server, head.seq);
+        exit_code = replay_journal(server, head.seq, &files);
     }
     server->head_seq = head.seq;
     return exit_code;
