@@ -33,6 +33,8 @@ struct projector {
     size_t head; /* the oldest */
     size_t count;
     uint64_t pushed_seq;
+    unsigned waiting;          /* readers that wait for a seq: no time to gather */
+    struct timespec gather_to; /* the next transaction begins no earlier, if nothing presses */
     bool closing;
     enum status halted;
     char halt_text[SQLITE_WRITER_TEXT_BYTES];
@@ -128,15 +130,30 @@ static void answer_archive(struct projector *projector)
     pthread_cond_broadcast(&projector->news);
 }
 
+/* Waits until there is something to do, and then for more of it: a transaction writes whole pages
+ * of SQLite, nearly the same ones for one record as for a hundred, and under load each batch of the
+ * journal has but a few. The lock is held. */
+static void wait_for_work(struct projector *projector)
+{
+    while (projector->count == 0 && !projector->archive.pending && !projector->closing) {
+        pthread_cond_wait(&projector->work, &projector->lock);
+    }
+    int result = 0;
+    while (projector->count < MERGE_OUTBOXES && projector->count < projector->capacity &&
+           projector->waiting == 0 && !projector->archive.pending && !projector->closing &&
+           result != ETIMEDOUT) {
+        result = pthread_cond_timedwait(&projector->work, &projector->lock, &projector->gather_to);
+    }
+    projector->gather_to = deadline(PROJECTOR_GATHER_MS);
+}
+
 static void *run(void *context)
 {
     struct projector *projector = context;
     struct outbox *taken[MERGE_OUTBOXES];
     pthread_mutex_lock(&projector->lock);
     for (;;) {
-        while (projector->count == 0 && !projector->archive.pending && !projector->closing) {
-            pthread_cond_wait(&projector->work, &projector->lock);
-        }
+        wait_for_work(projector);
         if (projector->archive.pending) {
             answer_archive(projector);
         }
@@ -208,7 +225,11 @@ enum status projector_push(struct projector *projector, struct outbox *outbox)
         if (outbox_last_seq(outbox) > projector->pushed_seq) {
             projector->pushed_seq = outbox_last_seq(outbox);
         }
-        pthread_cond_signal(&projector->work);
+        /* In between the thread gathers, and looks by itself in time. */
+        if (projector->count == 1 || projector->count == MERGE_OUTBOXES ||
+            projector->count == projector->capacity) {
+            pthread_cond_signal(&projector->work);
+        }
     }
     pthread_mutex_unlock(&projector->lock);
     return status;
@@ -259,10 +280,13 @@ enum status projector_wait(struct projector *projector, uint64_t seq, int timeou
     const struct timespec end = deadline(timeout_ms);
     pthread_mutex_lock(&projector->lock);
     int result = 0;
+    projector->waiting += 1;
+    pthread_cond_signal(&projector->work);
     while (projector_applied(projector) < seq && projector->halted == STATUS_OK &&
            !projector->closing && result != ETIMEDOUT) {
         result = pthread_cond_timedwait(&projector->news, &projector->lock, &end);
     }
+    projector->waiting -= 1;
     enum status status = STATUS_FULL;
     if (projector_applied(projector) >= seq) {
         status = STATUS_OK;

@@ -1,6 +1,7 @@
 /* The projector thread: it owns the SQLite write connections and applies outboxes in order, merging
- * those that wait into one transaction when it lags. The engine pushes and never waits for it;
- * readers wait for a seq to be applied. The queue is bounded: a full one is STATUS_FULL, and the
+ * those that came within PROJECTOR_GATHER_MS, or wait as it lags, into one transaction. The engine
+ * pushes and never waits for it; readers wait for a seq to be applied, and while one does there is
+ * no gathering. The queue is bounded: a full one is STATUS_FULL, and the
  * engine then stops taking new input (OVERLOADED) until there is room, because no outbox may be
  * lost.
  *
@@ -19,6 +20,7 @@
 #include "projections/sqlite_writer.h"
 
 #define PROJECTOR_QUEUE_OUTBOXES 4096 /* waiting outboxes at most */
+#define PROJECTOR_GATHER_MS      50   /* between the starts of transactions, while nobody waits */
 #define PROJECTOR_MERGE_RECORDS                                                                    \
     8192 /* records of one transaction, if one outbox alone has not more */
 
