@@ -1,5 +1,5 @@
-// One wrong byte anywhere in the journal is named and refused; a lost SQLite file comes back the same.
-//   FLIPS: how many bytes (default 20)      SEED: of their places
+// One wrong byte anywhere in the journal is named and refused; a lost SQLite file comes back the
+// same.   FLIPS: how many bytes (default 20)      SEED: of their places
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -7,7 +7,15 @@ import path from 'node:path';
 import test from 'node:test';
 import { Choices, Client, makeWallet, openCells, signTap } from './client/client.mjs';
 import {
-  Server, makeDirectory, mustEnd, oracle, refusesToStart, sleep, tapline, until, writeMarket,
+  Server,
+  makeDirectory,
+  mustEnd,
+  oracle,
+  refusesToStart,
+  sleep,
+  tapline,
+  until,
+  writeMarket,
 } from './harness.mjs';
 
 const FLIPS = Number(process.env.FLIPS ?? 20);
@@ -16,11 +24,18 @@ const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 /** A data directory with settled bets of three wallets, its server drained. */
 async function makeHistory(t, directory) {
   const data = path.join(directory, 'data');
-  const options = ['--demo', '--market', writeMarket(directory, { column_ms: 1000, min_lead_ms: 1000 })];
+  const options = [
+    '--demo',
+    '--market',
+    writeMarket(directory, { column_ms: 1000, min_lead_ms: 1000 }),
+  ];
   const server = await Server.start(t, data, options);
   const client = new Client(server.url);
   const config = await client.settledConfig();
-  await until('the breaker is HEALTHY', async () => (await client.get('/v1/status')).breaker === 'HEALTHY');
+  await until(
+    'the breaker is HEALTHY',
+    async () => (await client.get('/v1/status')).breaker === 'HEALTHY',
+  );
   const wallets = [0, 1, 2].map((i) => makeWallet('damage', i));
   for (const wallet of wallets) {
     await client.deposit(wallet.address, 100_000_000);
@@ -31,9 +46,15 @@ async function makeHistory(t, directory) {
     const cells = openCells(grid, config, 500);
     for (const [i, cell] of cells.slice(0, 9).entries()) {
       const wallet = wallets[i % wallets.length];
-      const answer = await client.postTap(signTap(wallet, client.origin, {
-        column: cell.column, band: cell.band, stake: 100000, config: config.config, time: grid.time,
-      }));
+      const answer = await client.postTap(
+        signTap(wallet, client.origin, {
+          column: cell.column,
+          band: cell.band,
+          stake: 100000,
+          config: config.config,
+          time: grid.time,
+        }),
+      );
       accepted += answer.status === 202 ? 1 : 0;
     }
     await sleep(150);
@@ -51,15 +72,20 @@ async function makeHistory(t, directory) {
 /** Each segment up to its last one that is not zero: what is written, not what is reserved. */
 function written(data) {
   const directory = path.join(data, 'journal');
-  return fs.readdirSync(directory).filter((name) => name.endsWith('.seg')).sort().map((name) => {
-    const file = path.join(directory, name);
-    const bytes = fs.readFileSync(file);
-    let end = bytes.length;
-    while (end > 0 && bytes[end - 1] === 0) {
-      end -= 1;
-    }
-    return { file, end };
-  }).filter(({ end }) => end > 0);
+  return fs
+    .readdirSync(directory)
+    .filter((name) => name.endsWith('.seg'))
+    .sort()
+    .map((name) => {
+      const file = path.join(directory, name);
+      const bytes = fs.readFileSync(file);
+      let end = bytes.length;
+      while (end > 0 && bytes[end - 1] === 0) {
+        end -= 1;
+      }
+      return { file, end };
+    })
+    .filter(({ end }) => end > 0);
 }
 
 function flip(file, offset, bit) {
@@ -114,7 +140,8 @@ function databases(data) {
   return fs.readdirSync(data).filter((name) => /\.db(-wal|-shm)?$/.test(name));
 }
 
-/** Only journal/ matters: without its databases and snapshots a directory verifies and serves the same. */
+/** Only journal/ matters: without its databases and snapshots a directory verifies and serves the
+ * same. */
 test('deleted_databases_come_back_identical', async (t) => {
   const directory = makeDirectory(t);
   const { data, options } = await makeHistory(t, directory);
@@ -148,7 +175,8 @@ test('each_single_database_comes_back', async (t) => {
   const { data, options } = await makeHistory(t, directory);
   const before = await digest(data);
   for (const lost of databases(data).filter((name) => name.endsWith('.db'))) {
-    databases(data).filter((name) => name.startsWith(lost))
+    databases(data)
+      .filter((name) => name.startsWith(lost))
       .forEach((name) => fs.rmSync(path.join(data, name)));
     const server = await Server.start(t, data, options);
     await server.stop();

@@ -1,5 +1,5 @@
-// What every scenario needs: a real server on a free port with its own directory, the program's other
-// commands, and the oracle. Processes are ended by their id and never outlive their test.
+// What every scenario needs: a real server on a free port with its own directory, the program's
+// other commands, and the oracle. Processes are ended by their id and never outlive their test.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,8 +11,9 @@ import { fileURLToPath } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.join(here, '..', '..');
-export const BINARY = path.resolve(process.env.TAPLINE_BIN
-  ?? path.join(root, 'build', 'release', 'tools', 'tapline'));
+export const BINARY = path.resolve(
+  process.env.TAPLINE_BIN ?? path.join(root, 'build', 'release', 'tools', 'tapline'),
+);
 export const SHARED = path.resolve(process.env.TAPLINE_SHARED ?? path.join(root, '..', 'shared'));
 const ORACLE = path.join(here, 'oracle', 'oracle.py');
 const running = new Set();
@@ -50,7 +51,9 @@ export function makeDirectory(t) {
 }
 
 export function sleep(ms) {
-  return new Promise((resolve) => { setTimeout(resolve, ms); });
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }
 
 /** Asks until `question` gives something true. */
@@ -110,7 +113,9 @@ export async function run(command, args, { to, within = 600000 } = {}) {
   const child = start(command, args, { stdio: ['ignore', file ?? 'pipe', 'pipe'] });
   const out = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) {
-    child[name]?.on('data', (piece) => { out[name] += piece; });
+    child[name]?.on('data', (piece) => {
+      out[name] += piece;
+    });
   }
   const { code, signal } = await endsWithin(child, within);
   if (file !== null) {
@@ -131,35 +136,60 @@ export function oracle(...args) {
 export async function mustEnd(expected, promise, what) {
   const ended = await promise;
   if (ended.code !== expected) {
-    throw new Error(`${what}: exit ${ended.code} instead of ${expected}\n${ended.stdout.slice(-4000)}\n`
-      + `${ended.stderr.slice(-4000)}`);
+    throw new Error(
+      `${what}: exit ${ended.code} instead of ${expected}\n${ended.stdout.slice(-4000)}\n` +
+        `${ended.stderr.slice(-4000)}`,
+    );
   }
   return ended;
 }
 
 /** The records of a data directory as parsed lines, also written to `file`. */
 export async function inspect(data, file, ...options) {
-  await mustEnd(0, run(BINARY, ['inspect', '--data', data, '--json', ...options], { to: file }), 'inspect');
-  return fs.readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
+  await mustEnd(
+    0,
+    run(BINARY, ['inspect', '--data', data, '--json', ...options], { to: file }),
+    'inspect',
+  );
+  return fs
+    .readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 }
 
 /** What the oracle makes of a data directory's records, after comparing every event with it. */
 export async function judge(directory, data, { signatures = 200 } = {}) {
   const events = path.join(directory, 'events.jsonl');
   const records = await inspect(data, events, '--events');
-  const compared = await mustEnd(0, oracle('compare', events, '--signatures', String(signatures)),
-    'oracle compare');
+  const compared = await mustEnd(
+    0,
+    oracle('compare', events, '--signatures', String(signatures)),
+    'oracle compare',
+  );
   const state = path.join(directory, 'state.json');
-  await mustEnd(0, run('python3', [ORACLE, 'state', events, '--json'], { to: state }), 'oracle state');
+  await mustEnd(
+    0,
+    run('python3', [ORACLE, 'state', events, '--json'], { to: state }),
+    'oracle state',
+  );
   return {
-    records, counts: compared.stdout, file: events, state: JSON.parse(fs.readFileSync(state, 'utf8')),
+    records,
+    counts: compared.stdout,
+    file: events,
+    state: JSON.parse(fs.readFileSync(state, 'utf8')),
   };
 }
 
 /** A market file that lets bets begin with the first tick and columns close within seconds. */
 export function writeMarket(directory, keys = {}) {
   const all = {
-    degraded_stable_ms: 0, critical_stable_ms: 0, vol_warmup: 0, quorum: 1, open_bets_max: 1000, ...keys,
+    degraded_stable_ms: 0,
+    critical_stable_ms: 0,
+    vol_warmup: 0,
+    quorum: 1,
+    open_bets_max: 1000,
+    ...keys,
   };
   const file = path.join(directory, 'market.ini');
   const lines = Object.entries(all).map(([key, value]) => `${key} = ${value}`);
@@ -181,7 +211,9 @@ export class Server {
     server.pid = server.child.pid;
     server.stderr = '';
     server.stdout = '';
-    server.child.stderr.on('data', (piece) => { server.stderr += piece; });
+    server.child.stderr.on('data', (piece) => {
+      server.stderr += piece;
+    });
     t.after(() => server.kill());
     const ready = new Promise((resolve) => {
       server.child.stdout.on('data', (piece) => {
@@ -195,8 +227,10 @@ export class Server {
     const first = await Promise.race([ready, endsWithin(server.child, within)]);
     clearTimeout(server.child.deadline);
     if (typeof first !== 'string') {
-      throw new Error(`serve ended with ${first.code ?? first.signal} before it was ready:\n`
-        + `${server.stderr.slice(-4000)}`);
+      throw new Error(
+        `serve ended with ${first.code ?? first.signal} before it was ready:\n` +
+          `${server.stderr.slice(-4000)}`,
+      );
     }
     server.url = first;
     return server;
@@ -221,7 +255,10 @@ export class Server {
 /** Runs `serve` that must refuse to start: {code, signal, stderr}. */
 export async function refusesToStart(data, args = []) {
   const port = await freePort();
-  const ended = await run(BINARY, ['serve', '--data', data, '--listen', `127.0.0.1:${port}`, ...args],
-    { within: 60000 });
+  const ended = await run(
+    BINARY,
+    ['serve', '--data', data, '--listen', `127.0.0.1:${port}`, ...args],
+    { within: 60000 },
+  );
   return ended;
 }

@@ -1,6 +1,7 @@
-// A market day in a minute: wallets tap over HTTP and WebSocket on recorded prices until the recording
-// ends and everything is settled. Then every number anybody was shown must be the oracle's.
-//   SPEED: how fast the recording runs (default 5)      TAPS: at least so many (default 500)
+// A market day in a minute: wallets tap over HTTP and WebSocket on recorded prices until the
+// recording ends and everything is settled. Then every number anybody was shown must be the
+// oracle's.   SPEED: how fast the recording runs (default 5)      TAPS: at least so many (default
+// 500)
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -8,7 +9,16 @@ import path from 'node:path';
 import test from 'node:test';
 import { Choices, Client, makeWallet, openCells, signTap } from './client/client.mjs';
 import {
-  Server, judge, makeDirectory, mustEnd, oracle, sharedFile, sleep, tapline, until, writeMarket,
+  Server,
+  judge,
+  makeDirectory,
+  mustEnd,
+  oracle,
+  sharedFile,
+  sleep,
+  tapline,
+  until,
+  writeMarket,
 } from './harness.mjs';
 
 const SPEED = Number(process.env.SPEED ?? 5);
@@ -22,9 +32,10 @@ const WITHOUT_PRICE = ['DOWN', 'NO_TICKS'];
 /** Every field of ours equals theirs; theirs may have more. */
 function sameFields(mine, theirs, where) {
   for (const [name, value] of Object.entries(mine)) {
-    const free = theirs[name] === null && (
-      (['tick', 'price'].includes(name) && mine.state === 'rejected')
-      || (['settle_price', 'price', 'band'].includes(name) && WITHOUT_PRICE.includes(mine.reason)));
+    const free =
+      theirs[name] === null &&
+      ((['tick', 'price'].includes(name) && mine.state === 'rejected') ||
+        (['settle_price', 'price', 'band'].includes(name) && WITHOUT_PRICE.includes(mine.reason)));
     if (name === 'ticks') {
       assert.equal(theirs.ticks.length, 5, `${where}.ticks`);
       value.forEach((tick, i) => {
@@ -84,11 +95,17 @@ async function play(client, config, players) {
       const cell = choices.of(cells);
       const kind = choices.below(10);
       const fields = {
-        column: cell.column, band: cell.band, stake: choices.of(STAKES), config: config.config,
+        column: cell.column,
+        band: cell.band,
+        stake: choices.of(STAKES),
+        config: config.config,
         time: grid.time,
       };
       // Most ask for a little less than what they see, some for exactly it, a few for more.
-      fields.min_mult = Math.max(100, Math.floor(Number(cell.mult) * (kind < 8 ? 0.8 : kind < 9 ? 1 : 1.2)));
+      fields.min_mult = Math.max(
+        100,
+        Math.floor(Number(cell.mult) * (kind < 8 ? 0.8 : kind < 9 ? 1 : 1.2)),
+      );
       fields.min_mult = Math.min(fields.min_mult, 5000);
       const answer = await player.tap(client, fields);
       accepted += answer.result ? 1 : 0;
@@ -127,12 +144,25 @@ function checkAnswers(state, players, seen) {
     const { id, ...expected } = state.accounts[account];
     sameFields(expected, seen.accounts[account], `account ${account} (user ${id})`);
     const bets = Object.values(state.bets).filter((bet) => bet.account === account);
-    assert.deepEqual(seen.bets[account].map((bet) => bet.bet), bets.map((bet) => bet.bet), 'bets listed');
+    assert.deepEqual(
+      seen.bets[account].map((bet) => bet.bet),
+      bets.map((bet) => bet.bet),
+      'bets listed',
+    );
     seen.bets[account].forEach((bet, i) => sameFields(bets[i], bet, `bet ${bet.bet}`));
     assert.deepEqual(
-      seen.ledger[account].map(({ seq, line, at, amount, balance_after, ref_type, ref_id }) => (
-        { seq, line, at, amount, balance_after, ref_type, ref_id })),
-      state.ledger[account], `ledger of ${account}`);
+      seen.ledger[account].map(({ seq, line, at, amount, balance_after, ref_type, ref_id }) => ({
+        seq,
+        line,
+        at,
+        amount,
+        balance_after,
+        ref_type,
+        ref_id,
+      })),
+      state.ledger[account],
+      `ledger of ${account}`,
+    );
     for (const { result, error, body } of answers) {
       const id = result?.bet ?? error?.bet;
       if (id !== undefined) {
@@ -182,8 +212,13 @@ async function journey(t, feed, market) {
   const directory = makeDirectory(t);
   const data = path.join(directory, 'data');
   const log = fs.createWriteStream(path.join(directory, 'client.jsonl'));
-  const server = await Server.start(t, data,
-    ['--demo', '--feed', feed, '--market', writeMarket(directory, market)]);
+  const server = await Server.start(t, data, [
+    '--demo',
+    '--feed',
+    feed,
+    '--market',
+    writeMarket(directory, market),
+  ]);
   const client = new Client(server.url, { log });
   const config = await client.settledConfig();
   const watcher = await client.socket();
@@ -193,15 +228,22 @@ async function journey(t, feed, market) {
   for (let i = 0; i < WALLETS; i += 1) {
     players.push(await Player.enter(client, i));
   }
-  await until('the breaker is HEALTHY', async () => (await client.get('/v1/status')).breaker === 'HEALTHY');
+  await until(
+    'the breaker is HEALTHY',
+    async () => (await client.get('/v1/status')).breaker === 'HEALTHY',
+  );
   const accepted = await play(client, config, players);
   t.diagnostic(`${accepted} taps accepted`);
   assert.ok(accepted >= TAPS, `only ${accepted} taps were accepted`);
 
-  await until('every bet is closed', async () => {
-    const accounts = await Promise.all(players.map((p) => client.account(p.account)));
-    return accounts.every((a) => a.open_bets === '0' && a.held === '0');
-  }, { within: 240000, every: 500 });
+  await until(
+    'every bet is closed',
+    async () => {
+      const accounts = await Promise.all(players.map((p) => client.account(p.account)));
+      return accounts.every((a) => a.open_bets === '0' && a.held === '0');
+    },
+    { within: 240000, every: 500 },
+  );
   await sleep(500); // the last events are on their way
   const columns = new Set();
   for (const player of players) {
@@ -213,13 +255,20 @@ async function journey(t, feed, market) {
   await replayed.authenticate(players[0].wallet);
   await replayed.resume(0);
   await sleep(500);
-  await Promise.all([watcher, replayed, ...players.map((p) => p.socket)].map((socket) => socket.close()));
+  await Promise.all(
+    [watcher, replayed, ...players.map((p) => p.socket)].map((socket) => socket.close()),
+  );
   client.close();
   await server.stop();
   log.end();
 
   const { records, counts, state, file } = await judge(directory, data);
-  t.diagnostic(counts.trim().split(/\s*\n\s*/).join('; '));
+  t.diagnostic(
+    counts
+      .trim()
+      .split(/\s*\n\s*/)
+      .join('; '),
+  );
   checkAnswers(state, players, seen);
   for (const { account, socket } of players) {
     checkEvents(state.events[account], socket.events, account);
@@ -229,12 +278,22 @@ async function journey(t, feed, market) {
   }
   const settled = watcher.events.filter((e) => e.type === 'column:settled');
   assert.ok(settled.length > 0, 'columns are told');
-  settled.forEach((event) => sameFields(state.columns[event.column], event, `column ${event.column}`));
-  columns.forEach((column) => assert.ok(settled.some((e) => e.column === column), `column ${column} told`));
+  settled.forEach((event) =>
+    sameFields(state.columns[event.column], event, `column ${event.column}`),
+  );
+  columns.forEach((column) =>
+    assert.ok(
+      settled.some((e) => e.column === column),
+      `column ${column} told`,
+    ),
+  );
   const ticks = new Map(records.filter((r) => r.kind === 'price_tick').map((r) => [r.grid, r]));
   for (const event of watcher.events.filter((e) => e.type === 'index:tick' && e.price !== null)) {
     const { price, sources, spread, seq } = ticks.get(event.tick);
-    assert.deepEqual([event.price, event.sources, event.spread, event.seq], [price, sources, spread, seq]);
+    assert.deepEqual(
+      [event.price, event.sources, event.spread, event.seq],
+      [price, sources, spread, seq],
+    );
   }
   await mustEnd(0, oracle('database', file, '--data', data), 'the SQLite files');
   await mustEnd(0, tapline('verify', '--data', data, '--signatures'), 'verify');
@@ -256,7 +315,13 @@ test('a_journey_on_recorded_frames_is_what_the_oracle_says', async (t) => {
 test('a_journey_on_three_sources_is_what_the_oracle_says', async (t) => {
   const file = sharedFile(t, 'data/binance_btc_3src_20240808.csv');
   if (file) {
-    const market = { quorum: 2, band_e4: 100000, bands: 41, cell_payout_max: 30000000, skew_bp: 2000 };
+    const market = {
+      quorum: 2,
+      band_e4: 100000,
+      bands: 41,
+      cell_payout_max: 30000000,
+      skew_bp: 2000,
+    };
     const { state } = await journey(t, `replay:${file},speed=${SPEED},shift=now`, market);
     assert.ok(Object.keys(state.bets).length >= TAPS);
   }

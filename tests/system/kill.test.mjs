@@ -6,7 +6,14 @@ import path from 'node:path';
 import test from 'node:test';
 import { Choices, Client, makeWallet, openCells, signTap } from './client/client.mjs';
 import {
-  Server, judge, makeDirectory, mustEnd, sleep, tapline, until, writeMarket,
+  Server,
+  judge,
+  makeDirectory,
+  mustEnd,
+  sleep,
+  tapline,
+  until,
+  writeMarket,
 } from './harness.mjs';
 
 const KILLS = Number(process.env.KILLS ?? 10);
@@ -52,35 +59,42 @@ async function prepare(client, witness, wallets) {
 
 /** Taps until the connection breaks; half of the wallets over HTTP, half over WebSocket. */
 async function load(client, config, choices, wallets, sockets, witness, alive) {
-  await Promise.all(wallets.map(async (wallet, i) => {
-    while (alive()) {
-      try {
-        const deposit = await client.deposit(wallet.address, 5_000_000);
-        witness.deposits.push({ seq: deposit.seq, account: deposit.account, ref: deposit.ref });
-        const grid = await client.grid();
-        const cells = openCells(grid, config, 500);
-        const taps = Array.from({ length: cells.length ? 8 : 0 }, () => {
-          const { column, band } = choices.of(cells);
-          return signTap(wallet, client.origin, {
-            column, band, stake: 100000, config: config.config, time: grid.time,
+  await Promise.all(
+    wallets.map(async (wallet, i) => {
+      while (alive()) {
+        try {
+          const deposit = await client.deposit(wallet.address, 5_000_000);
+          witness.deposits.push({ seq: deposit.seq, account: deposit.account, ref: deposit.ref });
+          const grid = await client.grid();
+          const cells = openCells(grid, config, 500);
+          const taps = Array.from({ length: cells.length ? 8 : 0 }, () => {
+            const { column, band } = choices.of(cells);
+            return signTap(wallet, client.origin, {
+              column,
+              band,
+              stake: 100000,
+              config: config.config,
+              time: grid.time,
+            });
           });
-        });
-        await Promise.all(taps.map(async (tap) => {
-          const result = i % 2
-            ? (await sockets[i].op('tap', tap)).result
-            : (await client.postTap(tap)).body;
-          witness.answers += 1;
-          if (result && !result.error) {
-            witness.hearsAccepted(wallet.address, result.bet, result.seq, tap.nonce);
+          await Promise.all(
+            taps.map(async (tap) => {
+              const result =
+                i % 2 ? (await sockets[i].op('tap', tap)).result : (await client.postTap(tap)).body;
+              witness.answers += 1;
+              if (result && !result.error) {
+                witness.hearsAccepted(wallet.address, result.bet, result.seq, tap.nonce);
+              }
+            }),
+          );
+        } catch (error) {
+          if (alive()) {
+            throw error;
           }
-        }));
-      } catch (error) {
-        if (alive()) {
-          throw error;
         }
       }
-    }
-  }));
+    }),
+  );
 }
 
 async function checkSurvivors(client, witness) {
@@ -94,7 +108,10 @@ async function checkSurvivors(client, witness) {
   }
   for (const [bet, told] of witness.confirmed) {
     const shown = await client.get(`/v1/bets/${bet}`);
-    assert.deepEqual([shown.priced_seq, shown.mult, shown.payout], [told.seq, told.mult, told.payout]);
+    assert.deepEqual(
+      [shown.priced_seq, shown.mult, shown.payout],
+      [told.seq, told.mult, told.payout],
+    );
     assert.notEqual(shown.state, 'accepted');
   }
 }
@@ -115,10 +132,14 @@ test('what_a_client_was_told_survives_kill_9', async (t) => {
       await checkSurvivors(client, witness);
     }
     if (life === KILLS) {
-      await until('every bet is closed', async () => {
-        const accounts = await Promise.all(wallets.map((w) => client.account(w.address)));
-        return accounts.every((a) => a.open_bets === '0');
-      }, { within: 120000, every: 500 });
+      await until(
+        'every bet is closed',
+        async () => {
+          const accounts = await Promise.all(wallets.map((w) => client.account(w.address)));
+          return accounts.every((a) => a.open_bets === '0');
+        },
+        { within: 120000, every: 500 },
+      );
       for (const witness of everything) {
         await checkSurvivors(client, witness);
       }
@@ -126,8 +147,10 @@ test('what_a_client_was_told_survives_kill_9', async (t) => {
       await server.stop();
       break;
     }
-    await until('the breaker is HEALTHY', async () => (
-      (await client.get('/v1/status')).breaker === 'HEALTHY'));
+    await until(
+      'the breaker is HEALTHY',
+      async () => (await client.get('/v1/status')).breaker === 'HEALTHY',
+    );
     const witness = new Witness();
     everything.push(witness);
     const config = await client.settledConfig();
@@ -141,8 +164,10 @@ test('what_a_client_was_told_survives_kill_9', async (t) => {
     await loading;
     client.close();
     sockets.forEach((socket) => socket.terminate());
-    t.diagnostic(`life ${life}: ${witness.answers} answers, ${witness.accepted.size} accepted, `
-      + `${witness.confirmed.size} confirmed`);
+    t.diagnostic(
+      `life ${life}: ${witness.answers} answers, ${witness.accepted.size} accepted, ` +
+        `${witness.confirmed.size} confirmed`,
+    );
   }
   await mustEnd(0, tapline('verify', '--data', data), 'verify');
   const { records, state } = await judge(directory, data, { signatures: 20 });

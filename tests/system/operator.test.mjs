@@ -1,12 +1,20 @@
-// A day with an operator in it: transfers, goodwill, new configurations, a new band width, a crash that
-// a column does not survive. Players tap all the time, and the oracle follows every record.
+// A day with an operator in it: transfers, goodwill, new configurations, a new band width, a crash
+// that a column does not survive. Players tap all the time, and the oracle follows every record.
 
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test from 'node:test';
 import { Choices, Client, makeWallet, openCells, signTap } from './client/client.mjs';
 import {
-  Server, judge, makeDirectory, mustEnd, oracle, sleep, tapline, until, writeMarket,
+  Server,
+  judge,
+  makeDirectory,
+  mustEnd,
+  oracle,
+  sleep,
+  tapline,
+  until,
+  writeMarket,
 } from './harness.mjs';
 
 const WALLETS = 5;
@@ -32,7 +40,9 @@ class Day {
   /** `tapline admin` with its answer: {seq} or {error}. */
   async admin(...args) {
     const ended = await tapline('admin', '--socket', path.join(this.data, 'admin.sock'), ...args);
-    const lines = `${ended.stdout}\n${ended.stderr}`.split('\n').filter((line) => line.startsWith('{'));
+    const lines = `${ended.stdout}\n${ended.stderr}`
+      .split('\n')
+      .filter((line) => line.startsWith('{'));
     assert.equal(lines.length, 1, `admin ${args.join(' ')}: ${ended.stdout}${ended.stderr}`);
     const answer = JSON.parse(lines[0]);
     assert.equal(ended.code === 0, answer.error === undefined, JSON.stringify(answer));
@@ -54,22 +64,30 @@ class Day {
   async tapWhile(during) {
     let over = false;
     const config = await this.client.settledConfig();
-    const tapping = Promise.all(this.wallets.map(async (wallet) => {
-      while (!over) {
-        const grid = await this.client.grid();
-        const cells = openCells(grid, config, 200);
-        if (cells.length) {
-          const { column, band } = this.choices.of(cells);
-          const { body } = await this.client.postTap(signTap(wallet, this.client.origin, {
-            column, band, stake: 100000 + this.choices.below(900000), config: grid.config, time: grid.time,
-          }));
-          if (body.error) {
-            this.codes.set(body.error.code, (this.codes.get(body.error.code) ?? 0) + 1);
+    const tapping = Promise.all(
+      this.wallets.map(async (wallet) => {
+        while (!over) {
+          const grid = await this.client.grid();
+          const cells = openCells(grid, config, 200);
+          if (cells.length) {
+            const { column, band } = this.choices.of(cells);
+            const { body } = await this.client.postTap(
+              signTap(wallet, this.client.origin, {
+                column,
+                band,
+                stake: 100000 + this.choices.below(900000),
+                config: grid.config,
+                time: grid.time,
+              }),
+            );
+            if (body.error) {
+              this.codes.set(body.error.code, (this.codes.get(body.error.code) ?? 0) + 1);
+            }
           }
+          await sleep(10);
         }
-        await sleep(10);
-      }
-    }));
+      }),
+    );
     try {
       await during();
     } finally {
@@ -88,25 +106,64 @@ class Day {
 async function transfers(day) {
   const [a, b] = day.wallets.map((wallet) => wallet.address);
   for (const wallet of day.wallets) {
-    await day.accepted('deposit', '--account', wallet.address, '--amount', String(1000 * USD),
-      '--ref', `open-${wallet.address.slice(2, 10)}`);
+    await day.accepted(
+      'deposit',
+      '--account',
+      wallet.address,
+      '--amount',
+      String(1000 * USD),
+      '--ref',
+      `open-${wallet.address.slice(2, 10)}`,
+    );
   }
   const first = await day.accepted('deposit', '--account', a, '--amount', '5', '--ref', 'once');
   const again = await day.admin('deposit', '--account', a, '--amount', '5', '--ref', 'once');
   assert.equal(again.error, undefined, 'the same transfer again has no effect');
   assert.ok(Number(again.seq) >= Number(first));
   await day.refused('NONCE_REUSED', 'deposit', '--account', b, '--amount', '5', '--ref', 'once');
-  await day.refused('LIMIT', 'deposit', '--account', a, '--amount', '1000000000000001', '--ref', 'much');
+  await day.refused(
+    'LIMIT',
+    'deposit',
+    '--account',
+    a,
+    '--amount',
+    '1000000000000001',
+    '--ref',
+    'much',
+  );
   await day.accepted('withdraw', '--account', a, '--amount', '5', '--ref', 'back');
-  await day.refused('INSUFFICIENT_FUNDS', 'withdraw', '--account', a, '--amount', '900000000000',
-    '--ref', 'more');
+  await day.refused(
+    'INSUFFICIENT_FUNDS',
+    'withdraw',
+    '--account',
+    a,
+    '--amount',
+    '900000000000',
+    '--ref',
+    'more',
+  );
   await day.accepted('deposit', '--house', '--amount', '7', '--ref', 'house');
   await day.accepted('withdraw', '--house', '--amount', '7', '--ref', 'house back');
-  await day.refused('INSUFFICIENT_FUNDS', 'withdraw', '--house', '--amount', '900000000000000',
-    '--ref', 'all');
+  await day.refused(
+    'INSUFFICIENT_FUNDS',
+    'withdraw',
+    '--house',
+    '--amount',
+    '900000000000000',
+    '--ref',
+    'all',
+  );
   await day.accepted('goodwill', '--account', b, '--amount', '3', '--ref', 'sorry');
-  await day.refused('NOT_FOUND', 'goodwill', '--account', makeWallet('operator', 99).address,
-    '--amount', '3', '--ref', 'nobody');
+  await day.refused(
+    'NOT_FOUND',
+    'goodwill',
+    '--account',
+    makeWallet('operator', 99).address,
+    '--amount',
+    '3',
+    '--ref',
+    'nobody',
+  );
 }
 
 async function configurations(day) {
@@ -154,12 +211,26 @@ test('an_operated_day_with_a_crash_is_what_the_oracle_says', async (t) => {
   await day.server.stop();
   t.diagnostic(`refused: ${[...day.codes].map((entry) => entry.join(' ')).join(', ')}`);
   const { counts, state, file } = await judge(day.directory, day.data);
-  t.diagnostic(counts.trim().split(/\s*\n\s*/).join('; '));
+  t.diagnostic(
+    counts
+      .trim()
+      .split(/\s*\n\s*/)
+      .join('; '),
+  );
   for (const { account, available, held } of accounts) {
-    assert.deepEqual([available, held], [state.accounts[account].available, state.accounts[account].held]);
+    assert.deepEqual(
+      [available, held],
+      [state.accounts[account].available, state.accounts[account].held],
+    );
   }
-  for (const label of ['bet:rejected CONFIG_CHANGED', 'bet:settled void DOWN', 'bet:settled won',
-    'bet:rejected EXPOSURE', 'posting GOODWILL', 'posting HOUSE_WITHDRAWAL']) {
+  for (const label of [
+    'bet:rejected CONFIG_CHANGED',
+    'bet:settled void DOWN',
+    'bet:settled won',
+    'bet:rejected EXPOSURE',
+    'posting GOODWILL',
+    'posting HOUSE_WITHDRAWAL',
+  ]) {
     assert.ok(counts.includes(label), `the day has no ${label}`);
   }
   assert.equal(state.config, '4', 'three configurations were taken after the first');

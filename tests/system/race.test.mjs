@@ -1,5 +1,5 @@
-// Races for the same money: 64 taps at one time on a balance for one, and one tap 20 times at one time.
-//   ROUNDS: how many (default 1,000; the full count is 10,000)
+// Races for the same money: 64 taps at one time on a balance for one, and one tap 20 times at one
+// time.   ROUNDS: how many (default 1,000; the full count is 10,000)
 // A signature costs this client about 0.3 ms, 64 distinct nonces a round are needed (the same nonce
 // would be recognised), and rounds overlap so that signing and waiting share the time.
 
@@ -23,7 +23,10 @@ async function begin(t) {
   const server = await Server.start(t, data, ['--demo', '--market', market]);
   const client = new Client(server.url, { sockets: TAPS * LANES });
   const config = await client.settledConfig();
-  await until('the breaker is HEALTHY', async () => (await client.get('/v1/status')).breaker === 'HEALTHY');
+  await until(
+    'the breaker is HEALTHY',
+    async () => (await client.get('/v1/status')).breaker === 'HEALTHY',
+  );
   const sockets = [];
   for (let i = 0; i < 8; i += 1) {
     sockets.push(await client.socket());
@@ -41,8 +44,9 @@ class Cells {
   async current() {
     if (Date.now() - this.taken > 1000) {
       this.taken = Date.now();
-      this.reading = this.world.client.grid().then((grid) => (
-        { time: grid.time, cells: openCells(grid, this.world.config, 10000) }));
+      this.reading = this.world.client
+        .grid()
+        .then((grid) => ({ time: grid.time, cells: openCells(grid, this.world.config, 10000) }));
     }
     return this.reading;
   }
@@ -57,23 +61,31 @@ async function prepare(world, cells, name, count) {
   const taps = [];
   for (let i = 0; i < count; i += 1) {
     const { column, band } = open[i % open.length];
-    taps.push(signTap(wallet, world.client.origin, {
-      column, band, stake: STAKE, config: world.config.config, time,
-    }));
+    taps.push(
+      signTap(wallet, world.client.origin, {
+        column,
+        band,
+        stake: STAKE,
+        config: world.config.config,
+        time,
+      }),
+    );
   }
   return { wallet, taps };
 }
 
 /** Places taps at one time, every second one over a WebSocket. */
 function fire(world, taps) {
-  return Promise.all(taps.map(async (tap, i) => {
-    if (i % 2 === 0) {
-      const { status, body } = await world.client.postTap(tap);
-      return body.error ? { error: body.error } : { status, result: body };
-    }
-    const reply = await world.sockets[(i >> 1) % world.sockets.length].op('tap', tap);
-    return reply.type === 'reply' ? { result: reply.result } : { error: reply.error };
-  }));
+  return Promise.all(
+    taps.map(async (tap, i) => {
+      if (i % 2 === 0) {
+        const { status, body } = await world.client.postTap(tap);
+        return body.error ? { error: body.error } : { status, result: body };
+      }
+      const reply = await world.sockets[(i >> 1) % world.sockets.length].op('tap', tap);
+      return reply.type === 'reply' ? { result: reply.result } : { error: reply.error };
+    }),
+  );
 }
 
 async function end(world) {
@@ -120,13 +132,19 @@ test('of_64_parallel_taps_on_money_for_one_exactly_one_is_accepted', async (t) =
   }
 });
 
-/** A tap that is sent again before its answer came is the same bet, and everybody hears the same. */
+/** A tap that is sent again before its answer came is the same bet, and everybody hears the same.
+ * */
 test('one_tap_sent_20_times_in_parallel_is_one_bet', async (t) => {
   const world = await begin(t);
   const cells = new Cells(world);
   for (let round = 0; round < Math.max(20, ROUNDS / 50); round += 1) {
-    const { taps: [tap] } = await prepare(world, cells, `copy-${round}`, 1);
-    const answers = await fire(world, Array.from({ length: COPIES }, () => tap));
+    const {
+      taps: [tap],
+    } = await prepare(world, cells, `copy-${round}`, 1);
+    const answers = await fire(
+      world,
+      Array.from({ length: COPIES }, () => tap),
+    );
     const bets = new Set(answers.map((answer) => answer.result?.bet));
     assert.equal(bets.size, 1, JSON.stringify(answers));
     assert.ok(!bets.has(undefined), JSON.stringify(answers));
@@ -135,7 +153,8 @@ test('one_tap_sent_20_times_in_parallel_is_one_bet', async (t) => {
   }
   const { records } = await end(world);
   const taps = records.filter((r) => r.kind === 'tap');
-  const made = new Set(taps.filter((r) => r.events.some((e) => e.type === 'bet:accepted'))
-    .map((r) => r.account));
+  const made = new Set(
+    taps.filter((r) => r.events.some((e) => e.type === 'bet:accepted')).map((r) => r.account),
+  );
   assert.equal(made.size, Math.max(20, ROUNDS / 50));
 });

@@ -7,10 +7,18 @@ import path from 'node:path';
 import test from 'node:test';
 import { Client, makeNonce, makeWallet, openCells, signTap, tapText } from './client/client.mjs';
 import {
-  Server, freePort, inspect, judge, makeDirectory, sleep, until, writeMarket,
+  Server,
+  freePort,
+  inspect,
+  judge,
+  makeDirectory,
+  sleep,
+  until,
+  writeMarket,
 } from './harness.mjs';
 
-const CODES = { // code: [status, id, retry]
+const CODES = {
+  // code: [status, id, retry]
   BAD_REQUEST: [400, 1001, 'never'],
   BAD_SIGNATURE: [401, 1002, 'never'],
   SIGNER_UNSUPPORTED: [422, 1003, 'never'],
@@ -86,7 +94,11 @@ class World {
     const world = new World();
     world.directory = makeDirectory(t);
     world.data = path.join(world.directory, 'data');
-    const options = ['--demo', '--market', writeMarket(world.directory, { pricing_delay_ms: 0, ...market })];
+    const options = [
+      '--demo',
+      '--market',
+      writeMarket(world.directory, { pricing_delay_ms: 0, ...market }),
+    ];
     const port = await freePort();
     if (bridge) {
       options.push('--feed', `lines:127.0.0.1:${port}`);
@@ -124,7 +136,14 @@ class World {
     const grid = await this.client.grid();
     const cells = openCells(grid, this.config, 3000).filter((cell) => Number(cell.mult) < 3000);
     const { column, band } = cells[index];
-    return { column, band, stake: STAKE, config: this.config.config, time: grid.time, nonce: makeNonce() };
+    return {
+      column,
+      band,
+      stake: STAKE,
+      config: this.config.config,
+      time: grid.time,
+      nonce: makeNonce(),
+    };
   }
 
   /** Sends a body either way; {status, error, result}. */
@@ -166,48 +185,120 @@ class World {
 }
 
 /** A case: the tap `change` makes of a good one is refused with `code`. `journaled`: it became a
- *  rejected bet. `change(tap, world)` gets a signed body to spoil, or with `fields` the fields to sign. */
+ *  rejected bet. `change(tap, world)` gets a signed body to spoil, or with `fields` the fields to
+ *  sign. */
 const CASES = [
   { name: 'unknown key', code: 'BAD_REQUEST', body: (b) => ({ ...b, colour: 'red' }) },
   { name: 'missing key', code: 'BAD_REQUEST', body: ({ stake, ...b }) => b },
-  { name: 'integer as a JSON number', code: 'BAD_REQUEST', body: (b) => ({ ...b, stake: Number(b.stake) }) },
+  {
+    name: 'integer as a JSON number',
+    code: 'BAD_REQUEST',
+    body: (b) => ({ ...b, stake: Number(b.stake) }),
+  },
   { name: 'leading zero', code: 'BAD_REQUEST', body: (b) => ({ ...b, stake: `0${b.stake}` }) },
   { name: 'a sign', code: 'BAD_REQUEST', body: (b) => ({ ...b, band: `-${b.band}` }) },
   { name: '2^63', code: 'BAD_REQUEST', body: (b) => ({ ...b, column: '9223372036854775808' }) },
   { name: 'upper-case nonce', code: 'BAD_REQUEST', body: (b) => ({ ...b, nonce: 'A'.repeat(32) }) },
   { name: 'short nonce', code: 'BAD_REQUEST', body: (b) => ({ ...b, nonce: b.nonce.slice(1) }) },
-  { name: 'broken checksum', code: 'BAD_REQUEST', body: (b) => ({ ...b, account: otherCase(b.account) }) },
-  { name: 'short address', code: 'BAD_REQUEST', body: (b) => ({ ...b, account: b.account.slice(0, 41) }) },
+  {
+    name: 'broken checksum',
+    code: 'BAD_REQUEST',
+    body: (b) => ({ ...b, account: otherCase(b.account) }),
+  },
+  {
+    name: 'short address',
+    code: 'BAD_REQUEST',
+    body: (b) => ({ ...b, account: b.account.slice(0, 41) }),
+  },
   { name: 'null', code: 'BAD_REQUEST', body: (b) => ({ ...b, market: null }) },
-  { name: 'signature of another', code: 'BAD_SIGNATURE', sign: (w, f, world) => ({
-    ...world.sign(makeWallet('stranger', 0), f), account: w.address }) },
-  { name: 'another stake than signed', code: 'BAD_SIGNATURE', body: (b) => ({ ...b, stake: '1000001' }) },
-  { name: 'another origin', code: 'BAD_SIGNATURE', sign: (w, f) => signTap(w, 'http://example.org', f) },
-  { name: 'v = 29', code: 'BAD_SIGNATURE', body: (b) => ({ ...b, sig: `${b.sig.slice(0, -2)}1d` }) },
-  { name: 'r = 0', code: 'BAD_SIGNATURE', body: (b) => ({ ...b, sig: `0x${'0'.repeat(64)}${b.sig.slice(66)}` }) },
+  {
+    name: 'signature of another',
+    code: 'BAD_SIGNATURE',
+    sign: (w, f, world) => ({
+      ...world.sign(makeWallet('stranger', 0), f),
+      account: w.address,
+    }),
+  },
+  {
+    name: 'another stake than signed',
+    code: 'BAD_SIGNATURE',
+    body: (b) => ({ ...b, stake: '1000001' }),
+  },
+  {
+    name: 'another origin',
+    code: 'BAD_SIGNATURE',
+    sign: (w, f) => signTap(w, 'http://example.org', f),
+  },
+  {
+    name: 'v = 29',
+    code: 'BAD_SIGNATURE',
+    body: (b) => ({ ...b, sig: `${b.sig.slice(0, -2)}1d` }),
+  },
+  {
+    name: 'r = 0',
+    code: 'BAD_SIGNATURE',
+    body: (b) => ({ ...b, sig: `0x${'0'.repeat(64)}${b.sig.slice(66)}` }),
+  },
   { name: 'high s', code: 'BAD_SIGNATURE', body: (b) => ({ ...b, sig: highS(b.sig) }) },
-  { name: 'EIP-6492', code: 'SIGNER_UNSUPPORTED', body: (b) => (
-    { ...b, sig: `0x${'00'.repeat(96)}${'6492'.repeat(16)}` }) },
+  {
+    name: 'EIP-6492',
+    code: 'SIGNER_UNSUPPORTED',
+    body: (b) => ({ ...b, sig: `0x${'00'.repeat(96)}${'6492'.repeat(16)}` }),
+  },
   { name: 'too old', code: 'TIME_SKEW', fields: (f) => ({ ...f, time: Number(f.time) - 31000 }) },
   { name: 'too new', code: 'TIME_SKEW', fields: (f) => ({ ...f, time: Number(f.time) + 9000 }) },
   { name: 'another config', code: 'CONFIG_CHANGED', fields: (f) => ({ ...f, config: 2 }) },
   { name: 'stake too small', code: 'LIMIT', fields: (f) => ({ ...f, stake: 99999 }) },
   { name: 'stake too large', code: 'LIMIT', fields: (f) => ({ ...f, stake: 100000001 }) },
   { name: 'min_mult too large', code: 'LIMIT', fields: (f) => ({ ...f, min_mult: 5001 }) },
-  { name: 'no such column', code: 'CELL_CLOSED', fields: (f) => ({ ...f, column: Number(f.column) + 1 }) },
+  {
+    name: 'no such column',
+    code: 'CELL_CLOSED',
+    fields: (f) => ({ ...f, column: Number(f.column) + 1 }),
+  },
   { name: 'another market', code: 'CELL_CLOSED', fields: (f) => ({ ...f, market: 'ETH-USD' }) },
-  { name: 'the column before', code: 'TOO_LATE', fields: (f) => ({
-    ...f, column: Math.floor(Number(f.time) / 5000) * 5000 + 5000 }) },
+  {
+    name: 'the column before',
+    code: 'TOO_LATE',
+    fields: (f) => ({
+      ...f,
+      column: Math.floor(Number(f.time) / 5000) * 5000 + 5000,
+    }),
+  },
   { name: 'a column of the past', code: 'TOO_LATE', fields: (f) => ({ ...f, column: 0 }) },
-  { name: 'the column after the last', code: 'TOO_EARLY', fields: (f) => ({
-    ...f, column: Math.floor(Number(f.time) / 5000) * 5000 + 70000 }) },
-  { name: 'the end of time', code: 'TOO_EARLY', fields: (f) => ({ ...f, column: '9223372036854775000' }) },
+  {
+    name: 'the column after the last',
+    code: 'TOO_EARLY',
+    fields: (f) => ({
+      ...f,
+      column: Math.floor(Number(f.time) / 5000) * 5000 + 70000,
+    }),
+  },
+  {
+    name: 'the end of time',
+    code: 'TOO_EARLY',
+    fields: (f) => ({ ...f, column: '9223372036854775000' }),
+  },
   { name: 'no money', code: 'INSUFFICIENT_FUNDS', money: 0 },
   { name: 'not enough money', code: 'INSUFFICIENT_FUNDS', money: STAKE - 1 },
-  { name: 'multiplier not reached', code: 'PRICE_MOVED', journaled: true, fields: (f) => ({ ...f, min_mult: 5000 }) },
-  { name: 'a band far away', code: 'CELL_CLOSED', journaled: true, fields: (f) => ({ ...f, band: 1 }) },
-  { name: 'the last band', code: 'CELL_CLOSED', journaled: true, fields: (f) => (
-    { ...f, band: '9223372036854775807' }) },
+  {
+    name: 'multiplier not reached',
+    code: 'PRICE_MOVED',
+    journaled: true,
+    fields: (f) => ({ ...f, min_mult: 5000 }),
+  },
+  {
+    name: 'a band far away',
+    code: 'CELL_CLOSED',
+    journaled: true,
+    fields: (f) => ({ ...f, band: 1 }),
+  },
+  {
+    name: 'the last band',
+    code: 'CELL_CLOSED',
+    journaled: true,
+    fields: (f) => ({ ...f, band: '9223372036854775807' }),
+  },
 ];
 
 function otherCase(address) {
@@ -218,7 +309,7 @@ function otherCase(address) {
 }
 
 function highS(sig) {
-  const order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141n;
+  const order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
   const s = (order - BigInt(`0x${sig.slice(66, 130)}`)).toString(16).padStart(64, '0');
   return `${sig.slice(0, 66)}${s}${sig.endsWith('1b') ? '1c' : '1b'}`;
 }
@@ -246,7 +337,11 @@ async function tryCase(world, over, aCase) {
     if (aCase.journaled) {
       checkError(again.error, 'NONCE_REUSED', where);
     } else {
-      assert.equal(again.result?.state, 'confirmed', `${where}: the nonce is free: ${JSON.stringify(again)}`);
+      assert.equal(
+        again.result?.state,
+        'confirmed',
+        `${where}: the nonce is free: ${JSON.stringify(again)}`,
+      );
     }
   }
 }
@@ -271,30 +366,47 @@ test('refusals_that_need_a_past', async (t) => {
   const again = await world.send('ws', first);
   assert.equal(again.result.bet, world.bets.get(first.nonce), 'the same tap: the first bet');
   const other = world.sign(wallet, { ...(await world.good(1)), nonce: first.nonce });
-  checkError((await world.client.postTap(other)).body.error, 'NONCE_REUSED', 'other bytes, same nonce');
+  checkError(
+    (await world.client.postTap(other)).body.error,
+    'NONCE_REUSED',
+    'other bytes, same nonce',
+  );
 
-  const taken = world.sign(wallet, { ...first, nonce: makeNonce(), time: (await world.good()).time, sig: undefined });
+  const taken = world.sign(wallet, {
+    ...first,
+    nonce: makeNonce(),
+    time: (await world.good()).time,
+    sig: undefined,
+  });
   checkError((await world.send('http', taken)).error, 'CELL_TAKEN', 'one bet per cell');
 
   for (const i of [1, 2]) {
     assert.ok((await world.send('ws', world.sign(wallet, await world.good(i)))).result);
   }
-  checkError((await world.send('http', world.sign(wallet, await world.good(3)))).error, 'LIMIT', 'open bets');
+  checkError(
+    (await world.send('http', world.sign(wallet, await world.good(3)))).error,
+    'LIMIT',
+    'open bets',
+  );
 
-  // Silence: the source stays fresh for 3 s, then the last tick ages; at D = 0 it prices for 1 s more.
+  // Silence: the source stays fresh for 3 s, then the last tick ages; at D = 0 it prices for 1 s
+  // more.
   world.bridge.speaks = false;
   const age = async () => {
     const { time, last_tick } = await world.client.get('/v1/status');
     return Number(time) - Number(last_tick);
   };
-  await until('the last tick is 1.3 s old', async () => await age() > 1300, { every: 50 });
+  await until('the last tick is 1.3 s old', async () => (await age()) > 1300, { every: 50 });
   const { address } = wallet;
   const second = await world.wallet();
   const quote = { ...(await quoteWithoutGrid(world, first)), nonce: makeNonce() };
   const stale = await world.send('http', world.sign(second, quote));
   checkError(stale.error, 'NO_PRICE', 'the tick is too old', { journaled: true });
-  await until('the last tick is 3.2 s old', async () => await age() > 3200, { every: 50 });
-  const third = world.sign(second, { ...(await quoteWithoutGrid(world, first)), nonce: makeNonce() });
+  await until('the last tick is 3.2 s old', async () => (await age()) > 3200, { every: 50 });
+  const third = world.sign(second, {
+    ...(await quoteWithoutGrid(world, first)),
+    nonce: makeNonce(),
+  });
   checkError((await world.send('http', third)).error, 'BREAKER', 'no tick for 3 s');
   world.bridge.speaks = true;
   await world.healthy();
@@ -307,7 +419,11 @@ test('refusals_that_need_a_past', async (t) => {
 async function quoteWithoutGrid(world, like) {
   const time = await world.client.time();
   return {
-    column: Math.floor(time / 5000) * 5000 + 30000, band: like.band, stake: STAKE, config: like.config, time,
+    column: Math.floor(time / 5000) * 5000 + 30000,
+    band: like.band,
+    stake: STAKE,
+    config: like.config,
+    time,
   };
 }
 
@@ -329,7 +445,9 @@ test('rate_limits_answer_429_with_a_time', async (t) => {
   const world = await World.begin(t, {}, { limits: null });
   const wallet = await world.wallet();
   const good = await world.good();
-  const bodies = Array.from({ length: 60 }, () => world.sign(wallet, { ...good, nonce: makeNonce() }));
+  const bodies = Array.from({ length: 60 }, () =>
+    world.sign(wallet, { ...good, nonce: makeNonce() }),
+  );
   const answers = await Promise.all(bodies.map((body) => world.send('http', body)));
   const limited = answers.filter((answer) => answer.error?.code === 'RATE_LIMITED');
   assert.ok(limited.length >= 30, `${limited.length} of 60 at a burst of 20`);
@@ -357,21 +475,35 @@ test('malformed_requests_are_refused_before_anything_is_read_of_them', async (t)
     ['two values', post(`${text}${text}`), 400],
     ['a duplicate key', post(`${text.slice(0, -1)},"stake":"${signed.stake}"}`), 400],
     ['nested too deep', post(`${'{"a":'.repeat(9)}1${'}'.repeat(9)}`), 400],
-    ['not UTF-8', post(Buffer.concat([Buffer.from('{"account":"'), Buffer.from([0xff]), Buffer.from('"}')])), 400],
+    [
+      'not UTF-8',
+      post(Buffer.concat([Buffer.from('{"account":"'), Buffer.from([0xff]), Buffer.from('"}')])),
+      400,
+    ],
     ['more than 4 KiB', post(`${text.slice(0, -1)},"x":"${'y'.repeat(5000)}"}`), 413],
     ['not application/json', post(text, { 'Content-Type': 'text/plain' }), 415],
     ['an origin not on the list', post(text, { Origin: 'http://example.org' }), 403],
     ['a wrong method', client.request('PUT', '/v1/bets', { raw: text }), 405],
-    ['deposit of a number', client.request('POST', '/v1/demo/deposit', {
-      body: { account: wallet.address, amount: 1 } }), 400],
+    [
+      'deposit of a number',
+      client.request('POST', '/v1/demo/deposit', {
+        body: { account: wallet.address, amount: 1 },
+      }),
+      400,
+    ],
   ];
   for (const [name, pending, status] of cases) {
     const answer = await pending;
     assert.equal(answer.status, status, `${name}: ${answer.text}`);
     checkError(answer.body?.error, 'BAD_REQUEST', name);
   }
-  for (const missing of ['/v1/bets/999999999', '/v1/columns/5000', '/v1/config/99', '/v1/nothing',
-    `/v1/bets/by-nonce/${wallet.address}/${makeNonce()}`]) {
+  for (const missing of [
+    '/v1/bets/999999999',
+    '/v1/columns/5000',
+    '/v1/config/99',
+    '/v1/nothing',
+    `/v1/bets/by-nonce/${wallet.address}/${makeNonce()}`,
+  ]) {
     const answer = await client.request('GET', missing);
     assert.equal(answer.status, 404, missing);
     checkError(answer.body?.error, 'NOT_FOUND', missing);
@@ -420,8 +552,13 @@ test('a_draining_server_says_so', async (t) => {
   const world = await World.begin(t, { open_bets_max: 1000 });
   const wallet = await world.wallet();
   const good = await world.good();
-  const bodies = Array.from({ length: 40 }, (_, i) => (
-    world.sign(wallet, { ...good, column: Number(good.column) + 5000 * (i % 4), nonce: makeNonce() })));
+  const bodies = Array.from({ length: 40 }, (_, i) =>
+    world.sign(wallet, {
+      ...good,
+      column: Number(good.column) + 5000 * (i % 4),
+      nonce: makeNonce(),
+    }),
+  );
   const stopped = world.server.stop();
   const answers = [];
   for (const body of bodies) {
@@ -433,7 +570,10 @@ test('a_draining_server_says_so', async (t) => {
   }
   await stopped;
   await sleep(100);
-  assert.ok(world.socket.events.some((e) => e.type === 'server:shutdown'), 'the socket was told');
+  assert.ok(
+    world.socket.events.some((e) => e.type === 'server:shutdown'),
+    'the socket was told',
+  );
   const refused = answers.filter((a) => a.error?.code === 'DRAINING');
   refused.forEach(({ error }) => checkError(error, 'DRAINING', 'drain'));
   t.diagnostic(`${refused.length} of ${answers.length} answers were DRAINING`);
@@ -447,18 +587,30 @@ test('a_draining_server_says_so', async (t) => {
 
 /** Whatever is asked at whatever moment of a drain, the exit is clean. */
 test('reads_during_a_drain_do_no_harm', async (t) => {
-  const paths = ['/metrics', '/healthz', '/readyz', '/livez', '/v1/status', '/v1/grid', '/v1/index',
-    '/v1/config/current', `/v1/accounts/${makeWallet('refusals', 1).address}`, '/'];
+  const paths = [
+    '/metrics',
+    '/healthz',
+    '/readyz',
+    '/livez',
+    '/v1/status',
+    '/v1/grid',
+    '/v1/index',
+    '/v1/config/current',
+    `/v1/accounts/${makeWallet('refusals', 1).address}`,
+    '/',
+  ];
   const data = path.join(makeDirectory(t), 'data');
   for (let round = 0; round < 10; round += 1) {
     const server = await Server.start(t, data, ['--demo']);
     const client = new Client(server.url);
     let over = false;
-    const asking = Promise.all(paths.map(async (name) => {
-      while (!over) {
-        await client.request('GET', name).catch(() => sleep(1)); // refused while it goes
-      }
-    }));
+    const asking = Promise.all(
+      paths.map(async (name) => {
+        while (!over) {
+          await client.request('GET', name).catch(() => sleep(1)); // refused while it goes
+        }
+      }),
+    );
     await sleep(50 * round);
     try {
       await server.stop();
@@ -473,8 +625,14 @@ test('reads_during_a_drain_do_no_harm', async (t) => {
 /** The text that the client signs is the example of the interface, byte for byte. */
 test('the_signed_text_is_eleven_lines_without_a_last_line_feed', () => {
   const text = tapText('http://127.0.0.1:8080', {
-    account: '0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf', market: 'BTC-USD', column: '1732077300000',
-    band: '4861', stake: '1500000', min_mult: '210', config: '1', nonce: '0'.repeat(32),
+    account: '0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf',
+    market: 'BTC-USD',
+    column: '1732077300000',
+    band: '4861',
+    stake: '1500000',
+    min_mult: '210',
+    config: '1',
+    nonce: '0'.repeat(32),
     time: '1732077288123',
   });
   assert.equal(text.split('\n').length, 11);

@@ -1,6 +1,6 @@
-// A player's program, written against the published interface alone: wallets, signed texts, HTTP and
-// WebSocket. It shares nothing with the server and believes nothing it is told: every answer and event
-// can be kept as a JSON line with its time of receipt, for others to compare.
+// A player's program, written against the published interface alone: wallets, signed texts, HTTP
+// and WebSocket. It shares nothing with the server and believes nothing it is told: every answer
+// and event can be kept as a JSON line with its time of receipt, for others to compare.
 
 import { randomBytes } from 'node:crypto';
 import http from 'node:http';
@@ -19,21 +19,38 @@ export function makeNonce() {
 /** The exact bytes of a tap that a player signs. */
 export function tapText(origin, tap) {
   return [
-    'tap-bet-v1', `origin: ${origin}`, `account: ${tap.account}`, `market: ${tap.market}`,
-    `column: ${tap.column}`, `band: ${tap.band}`, `stake: ${tap.stake}`, `min_mult: ${tap.min_mult}`,
-    `config: ${tap.config}`, `nonce: ${tap.nonce}`, `time: ${tap.time}`,
+    'tap-bet-v1',
+    `origin: ${origin}`,
+    `account: ${tap.account}`,
+    `market: ${tap.market}`,
+    `column: ${tap.column}`,
+    `band: ${tap.band}`,
+    `stake: ${tap.stake}`,
+    `min_mult: ${tap.min_mult}`,
+    `config: ${tap.config}`,
+    `nonce: ${tap.nonce}`,
+    `time: ${tap.time}`,
   ].join('\n');
 }
 
 export function authText(origin, auth) {
-  return ['tap-auth-v1', `origin: ${origin}`, `account: ${auth.account}`, `nonce: ${auth.nonce}`,
-    `time: ${auth.time}`].join('\n');
+  return [
+    'tap-auth-v1',
+    `origin: ${origin}`,
+    `account: ${auth.account}`,
+    `nonce: ${auth.nonce}`,
+    `time: ${auth.time}`,
+  ].join('\n');
 }
 
 /** The body of POST /v1/bets, signed. Fields of `tap` win over the defaults. */
 export function signTap(wallet, origin, tap) {
   const body = {
-    account: wallet.address, market: 'BTC-USD', min_mult: '100', config: '1', nonce: makeNonce(),
+    account: wallet.address,
+    market: 'BTC-USD',
+    min_mult: '100',
+    config: '1',
+    nonce: makeNonce(),
     ...tap,
   };
   for (const [name, value] of Object.entries(body)) {
@@ -78,7 +95,9 @@ export class Client {
       all['Content-Length'] ??= Buffer.byteLength(payload);
     }
     return new Promise((resolve, reject) => {
-      const request = http.request(this.url + path, { method, headers: all, agent: this.agent },
+      const request = http.request(
+        this.url + path,
+        { method, headers: all, agent: this.agent },
         (response) => {
           const pieces = [];
           response.on('error', reject);
@@ -92,14 +111,27 @@ export class Client {
               parsed = undefined;
             }
             const answer = {
-              status: response.statusCode, headers: response.headers, text, body: parsed,
+              status: response.statusCode,
+              headers: response.headers,
+              text,
+              body: parsed,
             };
-            this.log.write({ via: 'http', method, path, sent: body, status: answer.status, body: parsed });
+            this.log.write({
+              via: 'http',
+              method,
+              path,
+              sent: body,
+              status: answer.status,
+              body: parsed,
+            });
             resolve(answer);
           });
-        });
+        },
+      );
       request.on('error', reject);
-      request.setTimeout(30000, () => request.destroy(new Error(`${method} ${path}: no answer in 30 s`)));
+      request.setTimeout(30000, () =>
+        request.destroy(new Error(`${method} ${path}: no answer in 30 s`)),
+      );
       request.end(payload);
     });
   }
@@ -127,7 +159,9 @@ export class Client {
       if (body?.error?.code !== 'OVERLOADED' || i === 50) {
         throw new Error(`GET /v1/grid: ${status} ${text}`);
       }
-      await new Promise((resolve) => { setTimeout(resolve, Number(body.error.retry_after_ms)); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, Number(body.error.retry_after_ms));
+      });
     }
   }
 
@@ -145,7 +179,9 @@ export class Client {
       if (i === 50) {
         throw new Error(`GET /v1/config/current: ${status} ${text}`);
       }
-      await new Promise((resolve) => { setTimeout(resolve, 100); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 100);
+      });
     }
   }
 
@@ -202,8 +238,9 @@ export class Socket {
     this.pending = new Map();
     this.ids = 0;
     this.closed = false;
-    this.ws = new WebSocket(`${client.url.replace(/^http/, 'ws')}/v1/ws`, 'tapline.v1',
-      { perMessageDeflate: false });
+    this.ws = new WebSocket(`${client.url.replace(/^http/, 'ws')}/v1/ws`, 'tapline.v1', {
+      perMessageDeflate: false,
+    });
     this.ws.on('message', (data) => this.#receive(JSON.parse(data.toString())));
     this.ws.on('error', () => {});
     this.ws.on('close', (code, reason) => {
@@ -259,7 +296,9 @@ export class Socket {
   /** Proves the wallet to the server with a signed text. */
   async authenticate(wallet) {
     const auth = {
-      account: wallet.address, time: String(await this.client.time()), nonce: makeNonce(),
+      account: wallet.address,
+      time: String(await this.client.time()),
+      nonce: makeNonce(),
     };
     auth.sig = wallet.signMessageSync(authText(this.client.origin, auth));
     return this.must('auth', auth);
@@ -289,7 +328,7 @@ export class Socket {
 /** Numbers that are the same for the same seed (xorshift32), for choices a failure must repeat. */
 export class Choices {
   constructor(seed) {
-    this.state = (seed >>> 0) || 1;
+    this.state = seed >>> 0 || 1;
   }
 
   below(limit) {
@@ -309,7 +348,8 @@ export class Choices {
 /** The cells of a grid that can still be tapped, with `spare` ms to get there. */
 export function openCells(grid, config, spare = 0) {
   const cells = [];
-  const latest = Number(grid.time) + Number(config.pricing_delay_ms) + Number(config.min_lead_ms) + spare;
+  const latest =
+    Number(grid.time) + Number(config.pricing_delay_ms) + Number(config.min_lead_ms) + spare;
   for (const column of grid.columns) {
     if (column.open && Number(column.column) >= latest) {
       for (const cell of column.cells) {

@@ -15,7 +15,9 @@ const { values, positionals } = parseArgs({
   },
 });
 if (positionals.length !== 1) {
-  console.error('play.mjs: usage: play.mjs URL [--wallets N] [--taps N] [--seed TEXT] [--over http|ws]');
+  console.error(
+    'play.mjs: usage: play.mjs URL [--wallets N] [--taps N] [--seed TEXT] [--over http|ws]',
+  );
   process.exit(64);
 }
 
@@ -41,7 +43,11 @@ for (let i = 0; i < Number(values.taps); i += 1) {
   }
   const cell = choices.of(cells);
   const tap = signTap(wallet, client.origin, {
-    column: cell.column, band: cell.band, stake: config.stake_min, config: config.config, time: grid.time,
+    column: cell.column,
+    band: cell.band,
+    stake: config.stake_min,
+    config: config.config,
+    time: grid.time,
   });
   await (values.over === 'ws' ? socket.op('tap', tap) : client.postTap(tap));
 }

@@ -41,9 +41,11 @@ class Bet:
 
     def shown(self):
         """The bet object of interface.md section 3 (without `seq`, which is of the answer)."""
-        names = ("bet account market column band lo hi stake min_mult config nonce session state reason"
-                 " mult payout paid accepted_at accepted_seq priced_at priced_seq tick price settled_at"
-                 " settled_seq settle_price").split()
+        names = (
+            "bet account market column band lo hi stake min_mult config nonce session state reason"
+            " mult payout paid accepted_at accepted_seq priced_at priced_seq tick price settled_at"
+            " settled_seq settle_price"
+        ).split()
         return {name: text(getattr(self, name)) for name in names}
 
 
@@ -91,23 +93,37 @@ class Book:
         for account, amount in moves:
             if amount:
                 self.balances[account] += amount
-                self.postings.append({
-                    "line": str(len(self.postings)), "account": account, "amount": str(amount),
-                    "ref_type": ref_type, "ref_id": str(ref_id),
-                    "balance_after": str(self.balances[account])})
+                self.postings.append(
+                    {
+                        "line": str(len(self.postings)),
+                        "account": account,
+                        "amount": str(amount),
+                        "ref_type": ref_type,
+                        "ref_id": str(ref_id),
+                        "balance_after": str(self.balances[account]),
+                    }
+                )
 
     def available(self, account):
         return self.balances.get("available:" + account, 0)
 
     def hold(self, bet):
         self.open[bet.account][bet.cell] = bet
-        self.post("BET_HOLD", bet.bet, ("available:" + bet.account, -bet.stake),
-                  ("held:" + bet.account, bet.stake))
+        self.post(
+            "BET_HOLD",
+            bet.bet,
+            ("available:" + bet.account, -bet.stake),
+            ("held:" + bet.account, bet.stake),
+        )
 
     def release(self, bet):
         del self.open[bet.account][bet.cell]
-        self.post("BET_RELEASE", bet.bet, ("held:" + bet.account, -bet.stake),
-                  ("available:" + bet.account, bet.stake))
+        self.post(
+            "BET_RELEASE",
+            bet.bet,
+            ("held:" + bet.account, -bet.stake),
+            ("available:" + bet.account, bet.stake),
+        )
 
     def exposure(self, bet, payout, config):
         """None when the caps let the bet be confirmed; else which one does not."""
@@ -127,29 +143,47 @@ class Book:
         before = max(column.loss(), 0)
         column.add(bet)
         d = max(column.loss(), 0) - before
-        self.post("BET_CONFIRM", bet.bet, ("held:" + bet.account, -bet.stake),
-                  ("escrow:%d" % bet.column, bet.stake), ("bankroll", -d),
-                  ("reserved:%d" % bet.column, d))
+        self.post(
+            "BET_CONFIRM",
+            bet.bet,
+            ("held:" + bet.account, -bet.stake),
+            ("escrow:%d" % bet.column, bet.stake),
+            ("bankroll", -d),
+            ("reserved:%d" % bet.column, d),
+        )
 
     def win(self, bet):
         del self.open[bet.account][bet.cell]
         from_escrow = min(bet.payout, self.balances["escrow:%d" % bet.column])
-        self.post("BET_WIN", bet.bet, ("escrow:%d" % bet.column, -from_escrow),
-                  ("reserved:%d" % bet.column, from_escrow - bet.payout),
-                  ("available:" + bet.account, bet.payout))
+        self.post(
+            "BET_WIN",
+            bet.bet,
+            ("escrow:%d" % bet.column, -from_escrow),
+            ("reserved:%d" % bet.column, from_escrow - bet.payout),
+            ("available:" + bet.account, bet.payout),
+        )
 
     def lose(self, bet):
         del self.open[bet.account][bet.cell]
 
     def void(self, bet):
         del self.open[bet.account][bet.cell]
-        self.post("BET_VOID", bet.bet, ("escrow:%d" % bet.column, -bet.stake),
-                  ("available:" + bet.account, bet.stake))
+        self.post(
+            "BET_VOID",
+            bet.bet,
+            ("escrow:%d" % bet.column, -bet.stake),
+            ("available:" + bet.account, bet.stake),
+        )
 
     def close(self, t):
         escrow, reserved = self.balances["escrow:%d" % t], self.balances["reserved:%d" % t]
-        self.post("COLUMN", t, ("escrow:%d" % t, -escrow), ("reserved:%d" % t, -reserved),
-                  ("bankroll", escrow + reserved))
+        self.post(
+            "COLUMN",
+            t,
+            ("escrow:%d" % t, -escrow),
+            ("reserved:%d" % t, -reserved),
+            ("bankroll", escrow + reserved),
+        )
         del self.columns[t]
 
     # --- invariants ------------------------------------------------------------------------------
@@ -200,10 +234,16 @@ class Book:
                 raise Broken("column %d" % t)
             self._check_column(t)
         held = sum(v for k, v in self.balances.items() if k.startswith("held:"))
-        if held != sum(b.stake for o in self.open.values() for b in o.values() if b.state == "accepted"):
+        if held != sum(
+            b.stake for o in self.open.values() for b in o.values() if b.state == "accepted"
+        ):
             raise Broken("held")
-        if any(v for k, v in self.balances.items()
-               if k.startswith(("escrow:", "reserved:")) and int(k.partition(":")[2]) not in self.columns):
+        if any(
+            v
+            for k, v in self.balances.items()
+            if k.startswith(("escrow:", "reserved:"))
+            and int(k.partition(":")[2]) not in self.columns
+        ):
             raise Broken("money left in a closed column")
         if any(v < 0 for k, v in self.balances.items() if k != "external"):
             raise Broken("an account below zero")

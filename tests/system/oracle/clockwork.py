@@ -28,14 +28,19 @@ class Breaker:
             if age is None or age > config["degraded_ms"]:
                 self.stable_since = g
             self.last = g
-            wait = config["critical_stable_ms" if self.state == "CRITICAL" else "degraded_stable_ms"]
+            wait = config[
+                "critical_stable_ms" if self.state == "CRITICAL" else "degraded_stable_ms"
+            ]
             if g - self.stable_since >= wait:
                 self.state = "HEALTHY"
         return self.state if self.state != before else None
 
     def lets_bet(self, time, config):
-        return (self.state == "HEALTHY" and self.last is not None
-                and time - self.last <= config["degraded_ms"])
+        return (
+            self.state == "HEALTHY"
+            and self.last is not None
+            and time - self.last <= config["degraded_ms"]
+        )
 
 
 class Volatility:
@@ -58,8 +63,11 @@ class Volatility:
 def is_valid(record, config):
     """True when a price_tick record counts as one (else it counts as a clock_tick)."""
     price, spread = int(record["price"]), int(record["spread"])
-    return (1 <= price <= PRICE_MOST and int(record["sources"]) >= config["quorum"]
-            and spread * 10000 <= 10 * price)
+    return (
+        1 <= price <= PRICE_MOST
+        and int(record["sources"]) >= config["quorum"]
+        and spread * 10000 <= 10 * price
+    )
 
 
 def five_times(t, tick_ms):

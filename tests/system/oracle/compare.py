@@ -7,7 +7,14 @@ from index import Index
 from machine import Machine
 
 # Each of these is decided by the rules, so both sides must show the same ones in the same order.
-ORDERED = ("bet:", "column:", "config:refused", "transfer:refused", "session:refused", "tap:refused")
+ORDERED = (
+    "bet:",
+    "column:",
+    "config:refused",
+    "transfer:refused",
+    "session:refused",
+    "tap:refused",
+)
 # rules.md gives no code for these refusals; that it is refused is compared, the reason is not.
 FREE_REASON = ("config:refused", "session:refused")
 SHOWN_BESIDES = ("problem", "account")  # fields of ours that section 4 does not name
@@ -15,7 +22,9 @@ SHOWN_BESIDES = ("problem", "account")  # fields of ours that section 4 does not
 
 class Difference(Exception):
     def __init__(self, seq, what, mine, theirs):
-        super().__init__("seq %s: %s: the rules give %r, the file says %r" % (seq, what, mine, theirs))
+        super().__init__(
+            "seq %s: %s: the rules give %r, the file says %r" % (seq, what, mine, theirs)
+        )
 
 
 def _ordered(events):
@@ -37,8 +46,11 @@ def _fields(seq, where, mine, theirs, skip=()):
 
 def _free_price(name, mine, theirs):
     """A column that was void because nobody was there to settle it may show no price."""
-    return (name in ("price", "settle_price", "band") and theirs is None
-            and mine.get("reason") in ("DOWN", "NO_TICKS"))
+    return (
+        name in ("price", "settle_price", "band")
+        and theirs is None
+        and mine.get("reason") in ("DOWN", "NO_TICKS")
+    )
 
 
 def _ticks(seq, where, mine, theirs):
@@ -121,7 +133,9 @@ class Comparison:
             _postings(seq, postings, record["postings"])
         self.counts["record " + kind] += 1
         for e in events:
-            label = e["type"] + "".join(" " + e[k] for k in ("result", "state", "reason") if e.get(k))
+            label = e["type"] + "".join(
+                " " + e[k] for k in ("result", "state", "reason") if e.get(k)
+            )
             self.counts[label] += 1
         for p in postings:
             self.counts["posting " + p["ref_type"]] += 1
@@ -131,8 +145,9 @@ class Comparison:
 
     def _signature(self, record):
         if record["account"] != checksum_address(record["account"]):
-            raise Difference(record["seq"], "account", checksum_address(record["account"]),
-                             record["account"])
+            raise Difference(
+                record["seq"], "account", checksum_address(record["account"]), record["account"]
+            )
         if self.signatures > 0 and record.get("session") is None:
             self.signatures -= 1
             signer = recover(tap_text(record), record["sig"])

@@ -98,7 +98,8 @@ class Configuration:
             for key in fixed:
                 if new[key] != self.now[key]:
                     return key + " is fixed"
-            # A column that was once on offer keeps its W, also when fewer columns were offered later.
+            # A column that was once on offer keeps its W, also when fewer columns were offered
+            # later.
             self._offered_to = max(self._offered_to, self.last_offered(time))
             if new["band_e4"] != self.now["band_e4"]:
                 if time < self.band_from:

@@ -1,4 +1,5 @@
-"""The SQLite files of a data directory: compared with the oracle's state, and digested table by table."""
+"""The SQLite files of a data directory: compared with the oracle's state, and digested table by
+table."""
 
 import glob
 import hashlib
@@ -8,19 +9,36 @@ import sqlite3
 from ethereum import checksum_address
 
 BET_COLUMNS = {  # column of the table: field of the bet object
-    "bet": "bet", "account": "account", "market": "market", "column_ms": "column", "band": "band",
-    "price_lo": "lo", "price_hi": "hi", "stake": "stake", "min_mult": "min_mult", "mult": "mult",
-    "payout": "payout", "state": "state", "reason": "reason", "nonce": "nonce", "session": "session",
-    "accepted_at": "accepted_at", "priced_at": "priced_at", "settled_at": "settled_at",
-    "settle_price": "settle_price"}
+    "bet": "bet",
+    "account": "account",
+    "market": "market",
+    "column_ms": "column",
+    "band": "band",
+    "price_lo": "lo",
+    "price_hi": "hi",
+    "stake": "stake",
+    "min_mult": "min_mult",
+    "mult": "mult",
+    "payout": "payout",
+    "state": "state",
+    "reason": "reason",
+    "nonce": "nonce",
+    "session": "session",
+    "accepted_at": "accepted_at",
+    "priced_at": "priced_at",
+    "settled_at": "settled_at",
+    "settle_price": "settle_price",
+}
 LEDGER_COLUMNS = ("seq", "line", "at", "amount", "balance_after", "ref_type", "ref_id")
 VOID_WITHOUT_PRICE = ("DOWN", "NO_TICKS")
 
 
 def _files(directory):
-    return sorted(glob.glob(os.path.join(directory, "main.db"))
-                  + glob.glob(os.path.join(directory, "bets_*_w*.db"))
-                  + glob.glob(os.path.join(directory, "bets_*_W*.db")))
+    return sorted(
+        glob.glob(os.path.join(directory, "main.db"))
+        + glob.glob(os.path.join(directory, "bets_*_w*.db"))
+        + glob.glob(os.path.join(directory, "bets_*_W*.db"))
+    )
 
 
 def _open(path):
@@ -30,8 +48,13 @@ def _open(path):
 
 
 def _tables(connection):
-    return [row[0] for row in connection.execute(
-        "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%' ORDER BY name")]
+    return [
+        row[0]
+        for row in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type='table'"
+            " AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        )
+    ]
 
 
 def _text(value, column):
@@ -47,7 +70,9 @@ def digests(directory):
     for path in _files(directory):
         connection = _open(path)
         for table in _tables(connection):
-            rows = sorted(repr(tuple(row)) for row in connection.execute('SELECT * FROM "%s"' % table))
+            rows = sorted(
+                repr(tuple(row)) for row in connection.execute('SELECT * FROM "%s"' % table)
+            )
             digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
             result["%s:%s" % (os.path.basename(path), table)] = [len(rows), digest]
         connection.close()
@@ -63,20 +88,26 @@ def differences(directory, state):
         tables = _tables(connection)
         if "users" in tables:
             for row in connection.execute("SELECT id, account, balance, held FROM users"):
-                users[_text(row["account"], "account")] = [str(row[k]) for k in ("id", "balance", "held")]
+                users[_text(row["account"], "account")] = [
+                    str(row[k]) for k in ("id", "balance", "held")
+                ]
         if "bets" in tables:
             for row in connection.execute("SELECT * FROM bets"):
                 bets[str(row["bet"])] = row
         if "transaction_ledger" in tables:
             for row in connection.execute(
-                    "SELECT * FROM transaction_ledger WHERE ref_type <> 'OPENING' ORDER BY seq, line"):
+                "SELECT * FROM transaction_ledger WHERE ref_type <> 'OPENING' ORDER BY seq, line"
+            ):
                 shown = {name: _text(row[name], name) for name in LEDGER_COLUMNS}
                 ledger.setdefault(_text(row["account"], "account"), []).append(shown)
         connection.close()
     expected = {name: [a["id"], a["available"], a["held"]] for name, a in state["accounts"].items()}
     if users != expected:
-        wrong += ["users: %s: rules %s, table %s" % (name, expected.get(name), users.get(name))
-                  for name in sorted(set(users) | set(expected)) if users.get(name) != expected.get(name)]
+        wrong += [
+            "users: %s: rules %s, table %s" % (name, expected.get(name), users.get(name))
+            for name in sorted(set(users) | set(expected))
+            if users.get(name) != expected.get(name)
+        ]
     wrong += _bets(bets, state["bets"])
     for name in sorted(set(ledger) | set(state["ledger"])):
         if ledger.get(name, []) != state["ledger"].get(name, []):
@@ -89,8 +120,11 @@ def _bets(table, expected):
     for bet in sorted(set(table) & set(expected), key=int):
         for column, field in BET_COLUMNS.items():
             mine, theirs = expected[bet][field], _text(table[bet][column], column)
-            free = (column == "settle_price" and theirs is None
-                    and expected[bet]["reason"] in VOID_WITHOUT_PRICE)
+            free = (
+                column == "settle_price"
+                and theirs is None
+                and expected[bet]["reason"] in VOID_WITHOUT_PRICE
+            )
             if mine != theirs and not free:
                 wrong.append("bets: %s.%s: rules %r, table %r" % (bet, column, mine, theirs))
     return wrong

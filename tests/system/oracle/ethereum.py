@@ -1,9 +1,15 @@
-"""Signed texts, Keccak-256, EIP-55 and EIP-191 recovery in plain Python: slow, small and independent."""
+"""Signed texts, Keccak-256, EIP-55 and EIP-191 recovery in plain Python: slow, small and
+independent."""
 
 from functools import lru_cache
 
 _ROTATIONS = [
-    [0, 36, 3, 41, 18], [1, 44, 10, 45, 2], [62, 6, 43, 15, 61], [28, 55, 25, 21, 56], [27, 20, 39, 8, 14]]
+    [0, 36, 3, 41, 18],
+    [1, 44, 10, 45, 2],
+    [62, 6, 43, 15, 61],
+    [28, 55, 25, 21, 56],
+    [27, 20, 39, 8, 14],
+]
 _MASK = 2**64 - 1
 
 
@@ -34,7 +40,9 @@ def _permute(a):
         for x in range(5):
             for y in range(5):
                 b[y][(2 * x + 3 * y) % 5] = _rotate(a[x][y] ^ d[x], _ROTATIONS[x][y])
-        a = [[b[x][y] ^ (~b[(x + 1) % 5][y] & b[(x + 2) % 5][y]) for y in range(5)] for x in range(5)]
+        a = [
+            [b[x][y] ^ (~b[(x + 1) % 5][y] & b[(x + 2) % 5][y]) for y in range(5)] for x in range(5)
+        ]
         a[0][0] ^= constant
     return a
 
@@ -47,7 +55,7 @@ def keccak256(data):
     state = [[0] * 5 for _ in range(5)]
     for start in range(0, len(padded), rate):
         for i in range(rate // 8):
-            word = int.from_bytes(padded[start + 8 * i:start + 8 * i + 8], "little")
+            word = int.from_bytes(padded[start + 8 * i : start + 8 * i + 8], "little")
             state[i % 5][i // 5] ^= word
         state = _permute(state)
     return b"".join(state[i % 5][i // 5].to_bytes(8, "little") for i in range(4))
@@ -63,17 +71,31 @@ def checksum_address(address):
 
 def tap_text(tap):
     """The exact text the player signed (interface.md section 2), rebuilt from a tap record."""
-    return "\n".join(("tap-bet-v1", "origin: " + tap["origin"], "account: " + tap["account"],
-                      "market: " + tap["market"], "column: " + tap["column"], "band: " + tap["band"],
-                      "stake: " + tap["stake"], "min_mult: " + tap["min_mult"],
-                      "config: " + tap["config"], "nonce: " + tap["nonce"], "time: " + tap["msg_time"]))
+    return "\n".join(
+        (
+            "tap-bet-v1",
+            "origin: " + tap["origin"],
+            "account: " + tap["account"],
+            "market: " + tap["market"],
+            "column: " + tap["column"],
+            "band: " + tap["band"],
+            "stake: " + tap["stake"],
+            "min_mult: " + tap["min_mult"],
+            "config: " + tap["config"],
+            "nonce: " + tap["nonce"],
+            "time: " + tap["msg_time"],
+        )
+    )
 
 
 # secp256k1, Jacobian coordinates.
 _P = 2**256 - 2**32 - 977
 _N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-_G = (0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
-      0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8, 1)
+_G = (
+    0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
+    0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8,
+    1,
+)
 _ZERO = (0, 1, 0)
 
 

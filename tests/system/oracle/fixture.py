@@ -19,7 +19,8 @@ class Journal:
     def __init__(self, bankroll=1_000_000 * USD, **config):
         self.comparison = Comparison(events=False, check_index=False)
         self.seq, self.nonce = 0, 0
-        # Quick by default: HEALTHY with the first tick and no warm-up, so that a test can bet at once.
+        # Quick by default: HEALTHY with the first tick and no warm-up, so that a test can bet at
+        # once.
         quick = {"degraded_stable_ms": 0, "vol_warmup": 0, "quorum": 1}
         quick.update(config)
         self.add("config", START, epoch="1", **{k: str(v) for k, v in quick.items()})
@@ -42,8 +43,15 @@ class Journal:
         return self.events
 
     def tick(self, g, price=PRICE, at=None, sources=1, spread=0, set=1):
-        return self.add("price_tick", g if at is None else at, grid=str(g), price=str(price),
-                        sources=str(sources), spread=str(spread), set=str(set))
+        return self.add(
+            "price_tick",
+            g if at is None else at,
+            grid=str(g),
+            price=str(price),
+            sources=str(sources),
+            spread=str(spread),
+            set=str(set),
+        )
 
     def clock(self, g, at=None):
         return self.add("clock_tick", g if at is None else at, grid=str(g))
@@ -54,18 +62,47 @@ class Journal:
         return self.events
 
     def deposit(self, account, amount, time=START, ref=None):
-        return self.add("deposit", time, account=account, amount=str(amount),
-                        ref=ref or "ref-%d" % self.seq, operator="test")
+        return self.add(
+            "deposit",
+            time,
+            account=account,
+            amount=str(amount),
+            ref=ref or "ref-%d" % self.seq,
+            operator="test",
+        )
 
-    def tap(self, time, column, band=3000, account=ALICE, stake=USD, min_mult=100, config=1, nonce=None,
-            message_time=None, market="BTC-USD", session=None):
+    def tap(
+        self,
+        time,
+        column,
+        band=3000,
+        account=ALICE,
+        stake=USD,
+        min_mult=100,
+        config=1,
+        nonce=None,
+        message_time=None,
+        market="BTC-USD",
+        session=None,
+    ):
         """Returns the bet's id."""
         self.nonce += 1
-        self.add("tap", time, account=account, market=market, column=str(column), band=str(band),
-                 stake=str(stake), min_mult=str(min_mult), config=str(config),
-                 nonce=nonce or "%032x" % self.nonce,
-                 msg_time=str(time if message_time is None else message_time),
-                 session=session, origin="http://127.0.0.1:8080", sig="0x")
+        self.add(
+            "tap",
+            time,
+            account=account,
+            market=market,
+            column=str(column),
+            band=str(band),
+            stake=str(stake),
+            min_mult=str(min_mult),
+            config=str(config),
+            nonce=nonce or "%032x" % self.nonce,
+            msg_time=str(time if message_time is None else message_time),
+            session=session,
+            origin="http://127.0.0.1:8080",
+            sig="0x",
+        )
         return self.seq
 
     def bet(self, number):

@@ -1,6 +1,8 @@
-"""The index price recomputed from the quotes in a price_tick record (rules.md section 3, steps 2 to 6).
+"""The index price recomputed from the quotes in a price_tick record (rules.md section 3, steps 2
+to 6).
 
-Step 1 (which sources are fresh) rests on a local clock and cannot be recomputed; everything after it can.
+Step 1 (which sources are fresh) rests on a local clock and cannot be recomputed; everything after
+it can.
 """
 
 

@@ -41,8 +41,11 @@ class Session:
             return "SESSION_EXPIRED"
         used = sum(b.stake for b in self.bets if b.state not in ("rejected", "void"))
         net = used - sum(b.paid for b in self.bets if b.state == "won")
-        if (bet.stake > self.per_tap or used + bet.stake > self.total
-                or net + bet.stake > self.total_loss):
+        if (
+            bet.stake > self.per_tap
+            or used + bet.stake > self.total
+            or net + bet.stake > self.total_loss
+        ):
             return "SESSION_SCOPE"
         return None
 
@@ -123,8 +126,9 @@ class Machine:
         self.references[reference] = (record["kind"], account, amount)
         if record["kind"] == "deposit":
             self.book.users.setdefault(account, len(self.book.users) + 1)
-        self.book.post(ref_type, reference, (source.format(account), -amount),
-                       (target.format(account), amount))
+        self.book.post(
+            ref_type, reference, (source.format(account), -amount), (target.format(account), amount)
+        )
 
     def _transfer_problem(self, kind, account, amount, reference):
         balances = self.book.balances
@@ -193,8 +197,15 @@ class Machine:
         self.book.hold(bet)
         if bet.session is not None:
             self.sessions[bet.session].bets.append(bet)
-        self._tell("bet:accepted", bet=bet.bet, nonce=bet.nonce, column=bet.column, band=bet.band,
-                   stake=bet.stake, min_mult=bet.min_mult)
+        self._tell(
+            "bet:accepted",
+            bet=bet.bet,
+            nonce=bet.nonce,
+            column=bet.column,
+            band=bet.band,
+            stake=bet.stake,
+            min_mult=bet.min_mult,
+        )
         self.waiting[bet.bet] = bet
         if self.config["pricing_delay_ms"] == 0:
             last = self.breaker.last
@@ -217,7 +228,10 @@ class Machine:
                 return reason
         if not config["stake_min"] <= bet.stake <= config["stake_max"]:
             return "LIMIT"
-        if bet.min_mult > odds.MULT_MOST or len(self.book.open[bet.account]) >= config["open_bets_max"]:
+        if (
+            bet.min_mult > odds.MULT_MOST
+            or len(self.book.open[bet.account]) >= config["open_bets_max"]
+        ):
             return "LIMIT"
         if bet.market != config["market"] or bet.column % config["column_ms"]:
             return "CELL_CLOSED"
@@ -239,12 +253,22 @@ class Machine:
         width = self.configuration.band_width(bet.column)
         if abs(bet.band - price // width) > (config["bands"] - 1) // 2:
             return 0
-        p = odds.probability(price, self.volatility.fast, self.volatility.slow, bet.column - tick_time,
-                             bet.band * width, (bet.band + 1) * width)
+        p = odds.probability(
+            price,
+            self.volatility.fast,
+            self.volatility.slow,
+            bet.column - tick_time,
+            bet.band * width,
+            (bet.band + 1) * width,
+        )
         column = self.book.columns.get(bet.column)
         payouts = column.payouts.get(bet.band, 0) if column else 0
-        m = odds.skewed(odds.raw_multiplier(p, config["edge_bp"]), config["skew_bp"], payouts,
-                        config["cell_payout_max"])
+        m = odds.skewed(
+            odds.raw_multiplier(p, config["edge_bp"]),
+            config["skew_bp"],
+            payouts,
+            config["cell_payout_max"],
+        )
         return m if odds.in_range(m) else 0
 
     def _price(self, bet, tick_time):
@@ -271,7 +295,9 @@ class Machine:
         bet.priced_at, bet.priced_seq = self.time, self.seq
         bet.tick, bet.price = tick_time, self.ticks[tick_time]["price"]
         self.book.confirm(bet)
-        self._tell("bet:confirmed", bet=bet.bet, mult=m, payout=payout, tick=bet.tick, price=bet.price)
+        self._tell(
+            "bet:confirmed", bet=bet.bet, mult=m, payout=payout, tick=bet.tick, price=bet.price
+        )
 
     def _reject_waiting(self, bet, reason, tick_time):
         del self.waiting[bet.bet]
@@ -289,8 +315,12 @@ class Machine:
 
     def _grid(self, record, has_price):
         g, config = int(record["grid"]), self.config
-        if (config is None or g % config["tick_ms"] or g > self.time
-                or (self.last_grid is not None and g <= self.last_grid)):
+        if (
+            config is None
+            or g % config["tick_ms"]
+            or g > self.time
+            or (self.last_grid is not None and g <= self.last_grid)
+        ):
             return
         self.last_grid = g
         valid = has_price and clockwork.is_valid(record, config)
@@ -304,8 +334,13 @@ class Machine:
             self.ticks[g] = tick
             if g % 1000 == 0 and g - 1000 in self.ticks:
                 self.volatility.sample(tick["price"], self.ticks[g - 1000]["price"])
-        self._tell("index:tick", tick=g, price=tick and tick["price"], sources=tick and tick["sources"],
-                   spread=tick and tick["spread"])
+        self._tell(
+            "index:tick",
+            tick=g,
+            price=tick and tick["price"],
+            sources=tick and tick["sources"],
+            spread=tick and tick["spread"],
+        )
         self._settle_columns(g)
         self._serve_waiting(g, valid)
         self._forget_nonces()
@@ -336,7 +371,9 @@ class Machine:
     def _settle(self, t, g):
         tick_ms, width = self.config["tick_ms"], self.configuration.band_width(t)
         price = clockwork.settlement_price(self.ticks, t, tick_ms)
-        void = clockwork.void_reason(self.ticks, t, g, tick_ms, self.breaker.state == "HEALTHY", width)
+        void = clockwork.void_reason(
+            self.ticks, t, g, tick_ms, self.breaker.state == "HEALTHY", width
+        )
         column = self.book.columns.get(t)
         bets = sorted(column.bets, key=lambda b: b.bet) if column else []
         stakes = sum(b.stake for b in bets)
@@ -347,10 +384,21 @@ class Machine:
         ticks = []
         for at in clockwork.five_times(t, tick_ms):
             tick = self.ticks.get(at, {})
-            ticks.append({"time": str(at), **{k: text(tick.get(k)) for k in ("price", "sources", "set")}})
-        shown = {"column": t, "band_e4": width, "state": "void" if void else "settled", "reason": void,
-                 "price": price, "band": None if price is None else price // width, "ticks": ticks,
-                 "bets": len(bets), "stakes": stakes, "paid": sum(b.paid for b in bets)}
+            ticks.append(
+                {"time": str(at), **{k: text(tick.get(k)) for k in ("price", "sources", "set")}}
+            )
+        shown = {
+            "column": t,
+            "band_e4": width,
+            "state": "void" if void else "settled",
+            "reason": void,
+            "price": price,
+            "band": None if price is None else price // width,
+            "ticks": ticks,
+            "bets": len(bets),
+            "stakes": stakes,
+            "paid": sum(b.paid for b in bets),
+        }
         self._tell("column:settled", **shown)
         self.results[t] = {k: v for k, v in self.events[-1].items() if k != "type"}
 
@@ -365,5 +413,11 @@ class Machine:
             bet.state = "lost"
             self.book.lose(bet)
         bet.settled_at, bet.settled_seq, bet.settle_price = self.time, self.seq, price
-        self._tell("bet:settled", bet=bet.bet, result=bet.state, paid=bet.paid, settle_price=price,
-                   reason=bet.reason)
+        self._tell(
+            "bet:settled",
+            bet=bet.bet,
+            result=bet.state,
+            paid=bet.paid,
+            settle_price=price,
+            reason=bet.reason,
+        )

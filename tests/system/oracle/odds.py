@@ -1,7 +1,7 @@
 """The multiplier of a cell (rules.md section 5), from the closed form of the Student-t5 tail.
 
-Nothing here is read from a table of somebody else: the 1,025 entries are computed with exact decimal
-arithmetic and only then compared with the published SHA-256.
+Nothing here is read from a table of somebody else: the 1,025 entries are computed with exact
+decimal arithmetic and only then compared with the published SHA-256.
 """
 
 import hashlib

@@ -21,7 +21,7 @@ from projection import Projection
 
 
 def _lines(path):
-    with (sys.stdin if path == "-" else open(path, encoding="utf-8")) as file:
+    with sys.stdin if path == "-" else open(path, encoding="utf-8") as file:
         for line in file:
             if line.strip():
                 yield json.loads(line)
@@ -34,8 +34,12 @@ def _run(arguments, events):
         try:
             mine = comparison.record(record)
         except KeyError as missing:
-            raise Difference(record.get("seq"), "record " + record.get("kind", "?"),
-                             "a field %s" % missing, sorted(record)) from missing
+            raise Difference(
+                record.get("seq"),
+                "record " + record.get("kind", "?"),
+                "a field %s" % missing,
+                sorted(record),
+            ) from missing
         projection.record(record, *mine, comparison.machine)
     comparison.finish()
     return comparison, projection.state(comparison.machine)
@@ -66,7 +70,10 @@ def _database(arguments):
     wrong = database.differences(arguments.data, state)
     for line in wrong[:20]:
         print(line)
-    print("%d differences, %d bets, %d users" % (len(wrong), len(state["bets"]), len(state["accounts"])))
+    print(
+        "%d differences, %d bets, %d users"
+        % (len(wrong), len(state["bets"]), len(state["accounts"]))
+    )
     return 1 if wrong else 0
 
 
@@ -81,10 +88,16 @@ def main(argv):
     for name, run in (("compare", _compare), ("state", _state), ("database", _database)):
         command = commands.add_parser(name)
         command.add_argument("records")
-        command.add_argument("--signatures", type=int, default=0, metavar="N",
-                             help="recover the signer of the first N taps")
-        command.add_argument("--no-index", action="store_true",
-                             help="take the index prices as recorded")
+        command.add_argument(
+            "--signatures",
+            type=int,
+            default=0,
+            metavar="N",
+            help="recover the signer of the first N taps",
+        )
+        command.add_argument(
+            "--no-index", action="store_true", help="take the index prices as recorded"
+        )
         if name == "state":
             command.add_argument("--json", action="store_true")
         if name == "database":

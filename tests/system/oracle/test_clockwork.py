@@ -46,8 +46,8 @@ class BreakerRules(unittest.TestCase):
         self.assertEqual(walk(*calm, (15400, True))[-1], "C")
 
     def test_flapping_9_11_9(self):
-        """Gaps of 9 s, 11 s and 9 s: DEGRADED, then CRITICAL, which the last 9 s gap neither leaves nor
-        softens but which begins the 30 stable seconds anew."""
+        """Gaps of 9 s, 11 s and 9 s: DEGRADED, then CRITICAL, which the last 9 s gap neither
+        leaves nor softens but which begins the 30 stable seconds anew."""
         steps = good(200, 5200)  # HEALTHY, last 5,200
         steps += good(14200, 15200)  # after 9 s
         self.assertEqual(walk(*steps)[-6:], "DDDDDD")
@@ -67,8 +67,12 @@ class BreakerRules(unittest.TestCase):
         """Price, sources and spread decide whether a price_tick counts as one."""
         record = {"price": "600000000", "sources": "2", "spread": "600000"}
         self.assertTrue(is_valid(record, CONFIG))
-        for key, value in (("spread", "600001"), ("sources", "1"), ("price", "0"),
-                           ("price", str(10**12 + 1))):
+        for key, value in (
+            ("spread", "600001"),
+            ("sources", "1"),
+            ("price", "0"),
+            ("price", str(10**12 + 1)),
+        ):
             self.assertFalse(is_valid({**record, key: value}, CONFIG), key)
         self.assertTrue(is_valid({**record, "price": str(10**12)}, CONFIG))
 
@@ -76,7 +80,9 @@ class BreakerRules(unittest.TestCase):
 class VolatilityRules(unittest.TestCase):
     def test_one_sample_by_hand(self):
         """60,000 -> 60,006: r = floor(60000 * 2^32 / 6*10^8) = 429496, r2 = 184466814016; from
-        311749139025 the fast one falls by (127282325009 >> 5) = 3977572656, the slow one by 248598291."""
+        311749139025 the fast one falls by (127282325009 >> 5) = 3977572656, the slow one by
+        248598291.
+        """
         v = Volatility(CONFIG)
         v.sample(600060000, 600000000)
         self.assertEqual((v.fast, v.slow, v.samples), (307771566369, 311500540734, 1))
@@ -146,8 +152,10 @@ class Settlement(unittest.TestCase):
 
     def test_source_jump_looks_across_an_invalid_tick(self):
         """Consecutive means consecutive among the valid ones."""
-        self.assertEqual(self.void(t800=10**8, t600=10**8, t400=10**8, t0=(10**8 + 100001, 2)),
-                         "SOURCE_JUMP")
+        self.assertEqual(
+            self.void(t800=10**8, t600=10**8, t400=10**8, t0=(10**8 + 100001, 2)),
+            "SOURCE_JUMP",
+        )
 
 
 def quote(name, price, basis):
@@ -155,31 +163,70 @@ def quote(name, price, basis):
 
 
 def record(price, spread, sources, mask, m0, *quotes):
-    return {"price": str(price), "spread": str(spread), "sources": str(sources), "set": str(mask),
-            "m0": str(m0), "quotes": list(quotes)}
+    return {
+        "price": str(price),
+        "spread": str(spread),
+        "sources": str(sources),
+        "set": str(mask),
+        "m0": str(m0),
+        "quotes": list(quotes),
+    }
 
 
 class IndexRules(unittest.TestCase):
     def test_three_sources_by_hand(self):
-        """First tick: each source's own distance from the median is its basis, so all agree. Second: b
-        moved by +40959, and its basis learns only 1/4096 of it: B = 40960000 + (50959 - 10000)."""
+        """First tick: each source's own distance from the median is its basis, so all agree.
+        Second: b moved by +40959, and its basis learns only 1/4096 of it: B = 40960000 + (50959 -
+        10000)."""
         index = Index()
-        first = record(600000000, 0, 3, 7, 600000000, quote("a", 600000000, 0),
-                       quote("b", 600010000, 10000), quote("c", 599990000, -10000))
+        first = record(
+            600000000,
+            0,
+            3,
+            7,
+            600000000,
+            quote("a", 600000000, 0),
+            quote("b", 600010000, 10000),
+            quote("c", 599990000, -10000),
+        )
         self.assertEqual(index.check(first), [])
-        second = record(600000000, 40959, 3, 7, 600000000, quote("a", 600000000, 0),
-                        quote("b", 600050959, 10000), quote("c", 599990000, -10000))
+        second = record(
+            600000000,
+            40959,
+            3,
+            7,
+            600000000,
+            quote("a", 600000000, 0),
+            quote("b", 600050959, 10000),
+            quote("c", 599990000, -10000),
+        )
         self.assertEqual(index.check(second), [])
         self.assertEqual(index.basis["b"], (10000 << 12) + 50959 - 10000)
-        third = record(600000000, 40950, 3, 7, 600000000, quote("a", 600000000, 0),
-                       quote("b", 600050959, 10009), quote("c", 599990000, -10000))
+        third = record(
+            600000000,
+            40950,
+            3,
+            7,
+            600000000,
+            quote("a", 600000000, 0),
+            quote("b", 600050959, 10009),
+            quote("c", 599990000, -10000),
+        )
         self.assertEqual(index.check(third), [])  # 10009.99 floors
 
     def test_an_outlier_is_dropped_and_learns_nothing(self):
         """d is 1 % above: its basis is clamped to 25 bps, the rest of 75 bps puts it out."""
         index = Index()
-        outlier = record(600000000, 0, 2, 3, 600000000, quote("a", 600000000, 0),
-                         quote("b", 600000000, 0), quote("d", 606000000, 1500000))
+        outlier = record(
+            600000000,
+            0,
+            2,
+            3,
+            600000000,
+            quote("a", 600000000, 0),
+            quote("b", 600000000, 0),
+            quote("d", 606000000, 1500000),
+        )
         self.assertEqual(index.check(outlier), [])
         self.assertEqual(sorted(index.basis), ["a", "b"])
 
@@ -193,8 +240,17 @@ class IndexRules(unittest.TestCase):
     def test_a_start_forgets_the_basis(self):
         """A process began: the sources have no basis, so their distance counts at once again."""
         index = Index()
-        index.check(record(600005000, 0, 2, 3, 600005000, quote("a", 600000000, -5000),
-                           quote("b", 600010000, 5000)))
+        index.check(
+            record(
+                600005000,
+                0,
+                2,
+                3,
+                600005000,
+                quote("a", 600000000, -5000),
+                quote("b", 600010000, 5000),
+            )
+        )
         index.start()
         self.assertEqual(index.basis, {})
 

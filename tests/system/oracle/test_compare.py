@@ -23,8 +23,14 @@ class Recorder(Journal):
 
     def add(self, kind, time, **fields):
         events = super().add(kind, time, **fields)
-        record = {"seq": str(self.seq), "time": str(time), "kind": kind, **fields,
-                  "events": copy.deepcopy(events), "postings": copy.deepcopy(self.postings)}
+        record = {
+            "seq": str(self.seq),
+            "time": str(time),
+            "kind": kind,
+            **fields,
+            "events": copy.deepcopy(events),
+            "postings": copy.deepcopy(self.postings),
+        }
         if kind == "config":
             record.update({k: str(v) for k, v in self.machine.config.items()})
         self.lines.append(record)
@@ -73,7 +79,7 @@ class Compare(unittest.TestCase):
                     for name, value in entry.items():
                         if not isinstance(value, str) or name in ("balance_after",):
                             continue
-                        lie = copy.deepcopy(lines[:i + 1])
+                        lie = copy.deepcopy(lines[: i + 1])
                         lie[i][part][j][name] = value + "0"
                         if entry.get("type") in ("breaker", "index:tick") and name == "type":
                             continue  # the program need not show these

@@ -11,10 +11,13 @@ from fixture import ALICE, SHARED
 class Ethereum(unittest.TestCase):
     def test_keccak_of_nothing_and_abc(self):
         """The well-known digests with Keccak's padding, not SHA-3's."""
-        self.assertEqual(keccak256(b"").hex(),
-                         "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470")
-        self.assertEqual(keccak256(b"abc").hex(),
-                         "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45")
+        self.assertEqual(
+            keccak256(b"").hex(), "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+        )
+        self.assertEqual(
+            keccak256(b"abc").hex(),
+            "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45",
+        )
 
     def test_checksum_address(self):
         """An example of ERC-55 itself."""
@@ -25,7 +28,9 @@ class Ethereum(unittest.TestCase):
         """personal_sign messages made and checked by two other libraries."""
         path = os.path.join(SHARED, "vectors", "eip191", "personal_sign_positive.json")
         if not os.path.exists(path):
-            print("SKIPPED: no personal_sign_positive.json; set TAPLINE_SHARED to the shared folder")
+            print(
+                "SKIPPED: no personal_sign_positive.json; set TAPLINE_SHARED to the shared folder"
+            )
             self.skipTest("no shared folder")
         with open(path, encoding="utf-8") as file:
             rows = json.load(file)
@@ -41,9 +46,18 @@ class Ethereum(unittest.TestCase):
 
     def test_tap_text_is_the_example_of_the_interface(self):
         """Eleven lines, no line feed at the end."""
-        tap = {"origin": "http://127.0.0.1:8080", "account": ALICE, "market": "BTC-USD",
-               "column": "1732077300000", "band": "4861", "stake": "1500000", "min_mult": "210",
-               "config": "1", "nonce": "00" * 16, "msg_time": "1732077288123"}
+        tap = {
+            "origin": "http://127.0.0.1:8080",
+            "account": ALICE,
+            "market": "BTC-USD",
+            "column": "1732077300000",
+            "band": "4861",
+            "stake": "1500000",
+            "min_mult": "210",
+            "config": "1",
+            "nonce": "00" * 16,
+            "msg_time": "1732077288123",
+        }
         lines = tap_text(tap).split("\n")
         self.assertEqual(len(lines), 11)
         self.assertEqual(lines[0], "tap-bet-v1")

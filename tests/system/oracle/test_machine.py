@@ -26,12 +26,15 @@ def confirmed(journal, band=3000, account=ALICE, column=T, stake=USD):
 
 class Life(unittest.TestCase):
     def test_a_won_bet_moves_money_as_the_table_says(self):
-        """Hold, confirm, win, column: every posting of a life, and the house lost payout - stake."""
+        """Hold, confirm, win, column: every posting of a life, and the house lost payout -
+        stake."""
         journal = ready()
         journal.tap(START + 1000, T)
         self.assertEqual(journal.types(), ["bet:accepted"])
-        self.assertEqual(journal.moves(), [("BET_HOLD", "available:" + ALICE, -USD),
-                                           ("BET_HOLD", "held:" + ALICE, USD)])
+        self.assertEqual(
+            journal.moves(),
+            [("BET_HOLD", "available:" + ALICE, -USD), ("BET_HOLD", "held:" + ALICE, USD)],
+        )
         bet = journal.bet(journal.seq)
         journal.tick(START + 1200)
         self.assertEqual(journal.types(), [])  # 200 ms later: it still waits
@@ -40,14 +43,25 @@ class Life(unittest.TestCase):
         self.assertEqual((bet.tick, bet.price), (START + 1400, PRICE))
         self.assertEqual(bet.payout, USD * bet.mult // 100)
         d = bet.payout - USD
-        self.assertEqual(journal.moves(), [
-            ("BET_CONFIRM", "held:" + ALICE, -USD), ("BET_CONFIRM", "escrow:%d" % T, USD),
-            ("BET_CONFIRM", "bankroll", -d), ("BET_CONFIRM", "reserved:%d" % T, d)])
+        self.assertEqual(
+            journal.moves(),
+            [
+                ("BET_CONFIRM", "held:" + ALICE, -USD),
+                ("BET_CONFIRM", "escrow:%d" % T, USD),
+                ("BET_CONFIRM", "bankroll", -d),
+                ("BET_CONFIRM", "reserved:%d" % T, d),
+            ],
+        )
         journal.ticks(START + 1600, T)
         self.assertEqual(journal.types(), ["bet:settled", "column:settled"])
-        self.assertEqual(journal.moves(), [
-            ("BET_WIN", "escrow:%d" % T, -USD), ("BET_WIN", "reserved:%d" % T, -d),
-            ("BET_WIN", "available:" + ALICE, bet.payout)])  # nothing is left: no COLUMN row
+        self.assertEqual(
+            journal.moves(),
+            [
+                ("BET_WIN", "escrow:%d" % T, -USD),
+                ("BET_WIN", "reserved:%d" % T, -d),
+                ("BET_WIN", "available:" + ALICE, bet.payout),
+            ],
+        )  # nothing is left: no COLUMN row
         self.assertEqual((bet.state, bet.paid, bet.settle_price), ("won", bet.payout, PRICE))
         self.assertEqual(journal.book.balances["bankroll"], 1_000_000 * USD - d)
 
@@ -58,14 +72,20 @@ class Life(unittest.TestCase):
         d = bet.payout - USD
         journal.ticks(START + 1600, T)
         self.assertEqual(bet.state, "lost")
-        self.assertEqual(journal.moves(), [("COLUMN", "escrow:%d" % T, -USD),
-                                           ("COLUMN", "reserved:%d" % T, -d),
-                                           ("COLUMN", "bankroll", USD + d)])
+        self.assertEqual(
+            journal.moves(),
+            [
+                ("COLUMN", "escrow:%d" % T, -USD),
+                ("COLUMN", "reserved:%d" % T, -d),
+                ("COLUMN", "bankroll", USD + d),
+            ],
+        )
 
     def test_the_multiplier_of_a_reference_cell(self):
         """S on the lower edge of its band, 18.6 s to go, fresh volatility v = 311749139025: rel =
-        isqrt(v * 18.6) = 2408014, sd = S * rel >> 24 = 86117291, z = (200000 << 24) / sd = 38963: entry 76 and
-        51/512 of the way to the next: q = 1025267830, p = 2^31 - q = 1122215818, m = 363."""
+        isqrt(v * 18.6) = 2408014, sd = S * rel >> 24 = 86117291, z = (200000 << 24) / sd = 38963:
+        entry 76 and 51/512 of the way to the next: q = 1025267830, p = 2^31 - q = 1122215818, m =
+        363."""
         self.assertEqual(confirmed(ready()).mult, 363)
         v = 311749139025
         self.assertEqual(odds.probability(PRICE, v, v, 18600, 600000000, 600200000), 1122215818)
@@ -91,8 +111,10 @@ class Life(unittest.TestCase):
         bet = journal.tap(START + 1000, T, min_mult=5000)
         journal.ticks(START + 1200, START + 1400)
         self.assertEqual(journal.bet(bet).reason, "PRICE_MOVED")
-        self.assertEqual(journal.moves(), [("BET_RELEASE", "held:" + ALICE, -USD),
-                                           ("BET_RELEASE", "available:" + ALICE, USD)])
+        self.assertEqual(
+            journal.moves(),
+            [("BET_RELEASE", "held:" + ALICE, -USD), ("BET_RELEASE", "available:" + ALICE, USD)],
+        )
 
     def test_no_price_after_two_seconds(self):
         """D = 400: a tick at t + 2,400 still prices, the next grid record does not."""
@@ -131,7 +153,8 @@ class Refusals(unittest.TestCase):
         return journal.bet(bet).reason
 
     def test_each_reason_in_its_order(self):
-        """Each tap fails one more check than the one before; the first failing check is the reason."""
+        """Each tap fails one more check than the one before; the first failing check is the
+        reason."""
         journal, t = ready(), START + 1000
         # A grid time far off breaks every later check as well.
         self.assertEqual(self.reason(journal, t, T + 1, config=2, stake=1), "CONFIG_CHANGED")
@@ -215,7 +238,8 @@ class Replay(unittest.TestCase):
 
 class Exposure(unittest.TestCase):
     def test_only_the_largest_band_is_set_aside(self):
-        """Two bands of a column: reserved + escrow = the larger payout; a smaller one frees reserve."""
+        """Two bands of a column: reserved + escrow = the larger payout; a smaller one frees
+        reserve."""
         journal = ready(skew_bp=0)
         big = confirmed(journal, 3002)
         reserved = journal.book.balances["reserved:%d" % T]
@@ -264,7 +288,8 @@ class Voids(unittest.TestCase):
         self.assertEqual(journal.book.balances["bankroll"], 1_000_000 * USD)
 
     def test_down(self):
-        """No grid record at T: the next one gives the stake back, though ticks around T were good."""
+        """No grid record at T: the next one gives the stake back, though ticks around T were
+        good."""
         journal = ready()
         confirmed(journal)
         journal.ticks(START + 1600, T - 200)
@@ -303,15 +328,19 @@ class Grid(unittest.TestCase):
     def test_grid_records_without_effect(self):
         """Off the grid, not later than the last one, or later than engine time."""
         journal = ready()
-        for g, at in ((START + 1100, START + 1100), (START + 1000, START + 1200),
-                      (START + 1400, START + 1399)):
+        for g, at in (
+            (START + 1100, START + 1100),
+            (START + 1000, START + 1200),
+            (START + 1400, START + 1399),
+        ):
             journal.tick(g, at=at)
             self.assertEqual(journal.events, [])
         journal.tick(START + 1400)
         self.assertNotEqual(journal.events, [])
 
     def test_a_new_band_width_begins_after_the_columns_on_offer(self):
-        """Applied at START + 1000 it holds from START + 65,000 on; another change waits until then."""
+        """Applied at START + 1000 it holds from START + 65,000 on; another change waits until
+        then."""
         journal = ready()
         journal.add("config", START + 1000, band_e4="400000")
         width = journal.machine.configuration.band_width
@@ -326,7 +355,9 @@ class Grid(unittest.TestCase):
         """Refused, and the epoch stays."""
         journal = ready()
         journal.add("config", START + 1000, tick_ms="100")
-        self.assertEqual((journal.types(), journal.machine.configuration.epoch), (["config:refused"], 1))
+        self.assertEqual(
+            (journal.types(), journal.machine.configuration.epoch), (["config:refused"], 1)
+        )
 
 
 class Transfers(unittest.TestCase):
@@ -347,11 +378,21 @@ class Transfers(unittest.TestCase):
     def test_nothing_goes_below_zero(self):
         """Withdrawals end at the balance, those of the house at its reserve."""
         journal = ready(house_reserve=999_999 * USD)
-        for kind, amount, fine in (("withdrawal", 100 * USD + 1, False), ("withdrawal", 100 * USD, True),
-                                   ("house_withdrawal", USD + 1, False), ("house_withdrawal", USD, True),
-                                   ("goodwill", 1, False)):
-            journal.add(kind, START + 1000, account=ALICE, amount=str(amount),
-                        ref="w%d" % journal.seq, operator="test")
+        for kind, amount, fine in (
+            ("withdrawal", 100 * USD + 1, False),
+            ("withdrawal", 100 * USD, True),
+            ("house_withdrawal", USD + 1, False),
+            ("house_withdrawal", USD, True),
+            ("goodwill", 1, False),
+        ):
+            journal.add(
+                kind,
+                START + 1000,
+                account=ALICE,
+                amount=str(amount),
+                ref="w%d" % journal.seq,
+                operator="test",
+            )
             self.assertEqual(journal.events == [], fine, (kind, amount))
 
     def test_goodwill_needs_an_account(self):
