@@ -13,6 +13,9 @@ struct benchmark {
 
 static const struct benchmark benchmarks[] = {
     {"live", bench_live, "signed taps against a real server, open loop"},
+    {"signature", bench_signature, "wallet signatures on one core"},
+    {"disk", bench_disk, "synced writes as the journal makes them"},
+    {"machine", bench_machine, "the state machine alone, in memory"},
 };
 
 static void print_help(FILE *to)

@@ -4,5 +4,8 @@
 #define TAPLINE_TOOLS_BENCH_COMMANDS_H
 
 int bench_live(int argc, char **argv);
+int bench_signature(int argc, char **argv);
+int bench_disk(int argc, char **argv);
+int bench_machine(int argc, char **argv);
 
 #endif

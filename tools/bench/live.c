@@ -145,6 +145,26 @@ static enum status say_failed(const char *what, enum status status)
     return status;
 }
 
+static enum status read_journal(struct live *live, struct live_journal *journal)
+{
+    const struct {
+        const char *series;
+        double *value;
+    } wanted[] = {
+        {"tapline_journal_sync_seconds_count", &journal->syncs},
+        {"tapline_journal_sync_seconds_sum", &journal->sync_seconds},
+        {"tapline_journal_sync_seconds_bucket{le=\"0.01\"}", &journal->fast_syncs},
+        {"tapline_journal_batch_records_sum", &journal->records},
+    };
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        const enum status status = watcher_metric(&live->client, wanted[i].series, wanted[i].value);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
 /* The load with all that goes with it; the server runs and the players have money. */
 static enum status measure(struct live *live)
 {
@@ -160,6 +180,9 @@ static enum status measure(struct live *live)
     live->load.port = live->server.port;
     live->load.source = &live->source;
     status = server_process_usage(&live->server, &live->before);
+    if (status == STATUS_OK) {
+        status = read_journal(live, &live->journal_before);
+    }
     const int64_t start_ns = clock_elapsed_ns();
     const int64_t busy_ns = surroundings_busy_ns();
     const int64_t own_ns = surroundings_own_ns();
@@ -180,7 +203,7 @@ static enum status wait_caught_up(struct live *live)
 {
     const int64_t start_ns = clock_elapsed_ns();
     const struct timespec step = {.tv_nsec = STEP_NS};
-    uint64_t lag = 0;
+    double lag = 0;
     enum status status = watcher_metric(&live->client, WATCHER_LAG, &live->lag_at_end);
     for (lag = live->lag_at_end;
          status == STATUS_OK && lag > 0 && clock_elapsed_ns() - start_ns < LAG_WAIT_NS;) {
@@ -204,7 +227,8 @@ static enum status wait_priced(struct live *live)
             status = watcher_metric_sum(&live->client, "tapline_bets_total{state=\"rejected\"",
                                         &live->rejected);
         }
-        if (status != STATUS_OK || live->confirmed + live->rejected >= live->result.accepted ||
+        if (status != STATUS_OK ||
+            live->confirmed + live->rejected >= (double)live->result.accepted ||
             clock_elapsed_ns() - start_ns > PRICED_WAIT_NS) {
             return status;
         }
@@ -216,6 +240,7 @@ static enum status wait_priced(struct live *live)
 static void follow_up(struct live *live)
 {
     if (server_process_usage(&live->server, &live->loaded) != STATUS_OK ||
+        read_journal(live, &live->journal_after) != STATUS_OK ||
         wait_caught_up(live) != STATUS_OK ||
         server_process_usage(&live->server, &live->after) != STATUS_OK ||
         wait_priced(live) != STATUS_OK) {

@@ -14,6 +14,14 @@
 #include "tools/bench/wallets.h"
 #include "tools/bench/watcher.h"
 
+/* Of the server's metrics: sums since its start. */
+struct live_journal {
+    double syncs;
+    double sync_seconds;
+    double fast_syncs; /* within 10 ms */
+    double records;
+};
+
 struct live {
     struct load_options load;
     uint32_t accounts;
@@ -37,12 +45,14 @@ struct live {
     int64_t busy_ns;                    /* of the whole machine, over the load */
     int64_t own_ns;                     /* of the generator, over the load */
     int64_t span_ns;                    /* the load, with the wait for stragglers */
-    uint64_t lag_at_end;                /* records */
+    double lag_at_end;                  /* records */
     uint64_t lag_max;
     int64_t lag_ns; /* till the projection had everything */
     bool lag_gone;  /* it had, in time */
-    uint64_t confirmed;
-    uint64_t rejected; /* after they were accepted */
+    double confirmed;
+    double rejected;                    /* after they were accepted */
+    struct live_journal journal_before; /* the load */
+    struct live_journal journal_after;
     uint64_t dry;
     uint64_t watch_failures;
     int exit_code; /* of the server */

@@ -32,8 +32,8 @@ static void say_counts(struct figures *figures, const struct live *live)
     figures_count(figures, "errors.broken", result->broken, "taps");
     figures_count(figures, "errors.unanswered", result->unanswered, "taps");
     figures_count(figures, "errors.unsent", result->unsent, "taps");
-    figures_count(figures, "server.confirmed", live->confirmed, "bets");
-    figures_count(figures, "server.rejected_after", live->rejected, "bets");
+    figures_value(figures, "server.confirmed", live->confirmed, 0, "bets");
+    figures_value(figures, "server.rejected_after", live->rejected, 0, "bets");
 }
 
 static void say_percentiles(struct figures *figures, const char *what,
@@ -68,6 +68,23 @@ static void say_generator(struct figures *figures, const struct live *live)
     figures_count(figures, "watch_failures", live->watch_failures, "times");
 }
 
+static void say_journal(struct figures *figures, const struct live *live)
+{
+    const struct live_journal *before = &live->journal_before;
+    const struct live_journal *after = &live->journal_after;
+    const double syncs = after->syncs - before->syncs;
+    if (syncs > 0) {
+        const double fast = after->fast_syncs - before->fast_syncs;
+        figures_value(figures, "journal_syncs", syncs / ((double)live->span_ns / NS_PER_S), 0,
+                      "1/s");
+        figures_value(figures, "journal_sync_mean",
+                      1000 * (after->sync_seconds - before->sync_seconds) / syncs, 3, "ms");
+        figures_value(figures, "journal_syncs_over_10ms", 100 * (syncs - fast) / syncs, 2, "%");
+        figures_value(figures, "journal_batch_mean", (after->records - before->records) / syncs, 1,
+                      "records");
+    }
+}
+
 static void say_server(struct figures *figures, const struct live *live)
 {
     const struct load_result *result = &live->result;
@@ -87,7 +104,7 @@ static void say_server(struct figures *figures, const struct live *live)
                   "MiB");
     figures_value(figures, "server_rss_after", (double)live->after.resident_bytes / MIB, 1, "MiB");
     figures_count(figures, "projection_lag_max", live->lag_max, "records");
-    figures_count(figures, "projection_lag_at_end", live->lag_at_end, "records");
+    figures_value(figures, "projection_lag_at_end", live->lag_at_end, 0, "records");
     if (live->lag_gone) {
         figures_value(figures, "projection_lag_gone_after", (double)live->lag_ns / NS_PER_S, 2,
                       "s");
@@ -109,6 +126,7 @@ bool live_report(const struct live *live)
     }
     say_generator(&figures, live);
     say_server(&figures, live);
+    say_journal(&figures, live);
     surroundings_say(&figures, live->parent);
     return figures_close(&figures);
 }

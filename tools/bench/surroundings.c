@@ -11,7 +11,8 @@
 
 #include "base/check.h"
 
-#define NS_PER_S 1000000000
+#define NS_PER_S   1000000000
+#define TEXT_BYTES 320 /* as long as a tap's text */
 
 static void say_model(struct figures *figures)
 {
@@ -100,8 +101,7 @@ static int64_t thread_cpu_ns(void)
 
 double surroundings_recover_rate(const struct wallets *wallets, int64_t measure_ms)
 {
-    /* As long as a tap's text. */
-    char text[320];
+    char text[TEXT_BYTES];
     uint8_t secret[WALLET_SECRET_BYTES];
     uint8_t signature[LIMIT_SIGNATURE_BYTES];
     memset(text, 'x', sizeof(text));
@@ -112,6 +112,25 @@ double surroundings_recover_rate(const struct wallets *wallets, int64_t measure_
     uint64_t count = 0;
     while (now_ns - start_ns < measure_ms * 1000000) {
         CHECK(wallet_check(wallets->curve, text, sizeof(text), signature, wallets->addresses[0]));
+        count += 1;
+        now_ns = thread_cpu_ns();
+    }
+    return (double)count * NS_PER_S / (double)(now_ns - start_ns);
+}
+
+double surroundings_sign_rate(const struct wallets *wallets, int64_t measure_ms)
+{
+    char text[TEXT_BYTES];
+    uint8_t secret[WALLET_SECRET_BYTES];
+    uint8_t signature[LIMIT_SIGNATURE_BYTES];
+    memset(text, 'x', sizeof(text));
+    wallets_secret(0, secret);
+    const int64_t start_ns = thread_cpu_ns();
+    int64_t now_ns = start_ns;
+    uint64_t count = 0;
+    while (now_ns - start_ns < measure_ms * 1000000) {
+        memcpy(text, &count, sizeof(count));
+        CHECK(wallet_sign(wallets->curve, secret, text, sizeof(text), signature));
         count += 1;
         now_ns = thread_cpu_ns();
     }

@@ -22,4 +22,7 @@ int64_t surroundings_own_ns(void);
  */
 double surroundings_recover_rate(const struct wallets *wallets, int64_t measure_ms);
 
+/* Signatures made a second of CPU time on this thread. */
+double surroundings_sign_rate(const struct wallets *wallets, int64_t measure_ms);
+
 #endif

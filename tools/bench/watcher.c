@@ -25,7 +25,7 @@ static void nap(long ns)
 }
 
 /* Adds up the values of all series that begin with `prefix`. */
-static enum status read_metrics(struct http_client *client, const char *prefix, uint64_t *sum,
+static enum status read_metrics(struct http_client *client, const char *prefix, double *sum,
                                 size_t *lines)
 {
     struct http_client_answer answer;
@@ -40,7 +40,7 @@ static enum status read_metrics(struct http_client *client, const char *prefix, 
         if (strncmp(line, prefix, strlen(prefix)) == 0) {
             const char *value = strchr(line, ' ');
             if (value != NULL) {
-                *sum += strtoull(value + 1, NULL, 10);
+                *sum += strtod(value + 1, NULL);
                 *lines += 1;
             }
         }
@@ -49,9 +49,9 @@ static enum status read_metrics(struct http_client *client, const char *prefix, 
     return STATUS_OK;
 }
 
-enum status watcher_metric(struct http_client *client, const char *series, uint64_t *value)
+enum status watcher_metric(struct http_client *client, const char *series, double *value)
 {
-    uint64_t sum;
+    double sum;
     size_t lines;
     const enum status status = read_metrics(client, series, &sum, &lines);
     if (status != STATUS_OK) {
@@ -64,10 +64,10 @@ enum status watcher_metric(struct http_client *client, const char *series, uint6
     return STATUS_OK;
 }
 
-enum status watcher_metric_sum(struct http_client *client, const char *prefix, uint64_t *value)
+enum status watcher_metric_sum(struct http_client *client, const char *prefix, double *value)
 {
     size_t lines;
-    uint64_t sum;
+    double sum;
     const enum status status = read_metrics(client, prefix, &sum, &lines);
     if (status == STATUS_OK) {
         *value = sum;
@@ -101,12 +101,12 @@ static void *follow(void *context)
         waited_ns = 0;
         bool healthy;
         size_t cells;
-        uint64_t lag;
+        double lag;
         if (look(watcher, &healthy, &cells) != STATUS_OK ||
             watcher_metric(&watcher->client, WATCHER_LAG, &lag) != STATUS_OK) {
             atomic_fetch_add(&watcher->failures, 1);
-        } else if (lag > atomic_load(&watcher->lag_max)) {
-            atomic_store(&watcher->lag_max, lag);
+        } else if (lag > (double)atomic_load(&watcher->lag_max)) {
+            atomic_store(&watcher->lag_max, (uint64_t)lag);
         }
     }
     return NULL;

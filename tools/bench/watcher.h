@@ -36,12 +36,11 @@ void watcher_close(struct watcher *watcher);
 
 /* One line of GET /metrics, "name{label=...}" and all: its value. Errors: STATUS_NOT_FOUND no such
  * line; those of the client. */
-MUST_USE enum status watcher_metric(struct http_client *client, const char *series,
-                                    uint64_t *value);
+MUST_USE enum status watcher_metric(struct http_client *client, const char *series, double *value);
 
 /* The sum of all series whose text begins with `prefix`, 0 without one. Errors: the client's. */
 MUST_USE enum status watcher_metric_sum(struct http_client *client, const char *prefix,
-                                        uint64_t *value);
+                                        double *value);
 
 #define WATCHER_LAG "tapline_projection_lag_records{projection=\"sqlite\"}"
 
