@@ -242,6 +242,20 @@ static void repeated_batch_is_refused(void **state)
     expect_refused(STATUS_DAMAGED, 'b', last->segment_first_seq, last->begin);
 }
 
+/* A batch cannot have known itself to be durable when it was written. */
+static void batch_that_vouches_for_itself_is_refused(void **state)
+{
+    (void)state;
+    memory_disk_copy(&work, &whole);
+    const struct place *last = &places[place_count - 1];
+    uint8_t *frame = segment_of(last->segment_first_seq)->bytes + last->begin;
+    struct frame_header header;
+    assert_true(format_get_frame_header(frame, &header));
+    header.durable_upto = header.first_seq;
+    format_put_frame(&header, frame);
+    expect_refused(STATUS_DAMAGED, 'b', last->segment_first_seq, last->begin);
+}
+
 /* Only a program that knows the versions may read. */
 static void newer_versions_are_refused(void **state)
 {
@@ -335,6 +349,7 @@ int main(void)
         cmocka_unit_test(segments_are_in_order),
         cmocka_unit_test(edited_history_is_refused),
         cmocka_unit_test(repeated_batch_is_refused),
+        cmocka_unit_test(batch_that_vouches_for_itself_is_refused),
         cmocka_unit_test(newer_versions_are_refused),
         cmocka_unit_test(witness_of_another_journal_is_refused),
         cmocka_unit_test(skipping_damage_shows_all_that_is_left),
