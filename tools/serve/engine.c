@@ -138,13 +138,17 @@ void engine_journal_durable(void *context, const struct journal_batch *batch)
     durable->bytes = batch->bytes;
     memcpy(durable->records, batch->records, batch->bytes);
     pthread_mutex_lock(&engine->lock);
-    if (engine->durable_last == NULL) {
-        engine->durable_first = durable;
+    if (engine->journal_failed) {
+        free(durable); /* a batch before it is missing here: nothing may be applied any more */
     } else {
-        engine->durable_last->next = durable;
+        if (engine->durable_last == NULL) {
+            engine->durable_first = durable;
+        } else {
+            engine->durable_last->next = durable;
+        }
+        engine->durable_last = durable;
+        pthread_cond_signal(&engine->wake);
     }
-    engine->durable_last = durable;
-    pthread_cond_signal(&engine->wake);
     pthread_mutex_unlock(&engine->lock);
 }
 
@@ -169,36 +173,54 @@ struct round {
     struct durable *durable;
     struct grid_record grid[GRID_QUEUE];
     uint32_t grid_count;
+    bool left; /* requests or grid records had to wait */
     bool stopping;
     bool journal_failed;
 };
 
-static bool nothing_to_do(const struct engine *engine)
+/* With a full backlog only durable batches are taken, everything else waits. */
+static bool takes_input(const struct engine *engine)
 {
-    return engine->requests.count == 0 && engine->durable_first == NULL &&
-           engine->grid_count == 0 && !engine->stopping && !engine->journal_failed;
+    return engine->backlog_count < ENGINE_BACKLOG_MAX / 2;
 }
 
-/* Waits for work. With a full backlog only durable batches are taken: everything else waits. */
-static void take_round(struct engine *engine, struct round *round)
+/* Is there something that this round can take? What has to wait does not count: asking for it over
+ * and over would only burn the processor. */
+static bool has_work(const struct engine *engine)
 {
-    pthread_mutex_lock(&engine->lock);
-    while (nothing_to_do(engine) && engine->backlog_count == 0) {
-        pthread_cond_wait(&engine->wake, &engine->lock);
-    }
-    if (nothing_to_do(engine) || engine->stopping) {
+    return engine->durable_first != NULL || (engine->journal_failed && !engine->failed) ||
+           (takes_input(engine) &&
+            (engine->requests.count > 0 || (engine->grid_count > 0 && engine->held_count == 0)));
+}
+
+/* Waits until something may have changed: without end when only a new input can change anything,
+ * else (a backlog or held grid records to try again, the end to be reached) for a moment. */
+static void wait_for_work(struct engine *engine)
+{
+    while (!has_work(engine)) {
+        if (engine->backlog_count == 0 && engine->held_count == 0 && !engine->stopping) {
+            pthread_cond_wait(&engine->wake, &engine->lock);
+            continue;
+        }
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += BACKLOG_RETRY_MS * 1000000;
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&engine->wake, &engine->lock, &until);
+        return;
     }
+}
+
+static void take_round(struct engine *engine, struct round *round)
+{
+    pthread_mutex_lock(&engine->lock);
+    wait_for_work(engine);
     memset(round, 0, offsetof(struct round, grid));
     round->grid_count = 0;
     round->durable = engine->durable_first;
     engine->durable_first = engine->durable_last = NULL;
-    if (engine->backlog_count < ENGINE_BACKLOG_MAX / 2) {
+    if (takes_input(engine)) {
         round->requests = engine->requests;
         engine->requests = (struct request_list){0};
         while (engine->grid_count > 0 && engine->held_count == 0) {
@@ -207,6 +229,7 @@ static void take_round(struct engine *engine, struct round *round)
             engine->grid_count -= 1;
         }
     }
+    round->left = engine->requests.count > 0 || engine->grid_count > 0;
     round->stopping = engine->stopping;
     round->journal_failed = engine->journal_failed;
     pthread_mutex_unlock(&engine->lock);
@@ -242,7 +265,8 @@ static void take_grid(struct engine *engine, const struct round *round)
 
 static bool all_done(const struct engine *engine, const struct round *round)
 {
-    return round->stopping && engine->backlog_count == 0 && round->requests.count == 0 &&
+    return round->stopping && !round->left && engine->backlog_count == 0 &&
+           round->requests.count == 0 &&
            (engine->failed || (atomic_load(&engine->applied_seq) == engine->sequencer.last_seq &&
                                engine->parked.count == 0 && engine->held_count == 0));
 }

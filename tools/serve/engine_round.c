@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "tools/bug_trap.h"
 #include "tools/commands.h"
 #include "tools/serve/engine_private.h"
 
@@ -316,6 +317,9 @@ static void answer_from_verdict(struct engine *engine, struct engine_request *re
         if (verdict->reason == REASON_TIME_SKEW) {
             answer->extras.time_ms = applier_time_ms(engine->options.applier);
         }
+        if (verdict->reason == REASON_OVERLOADED) {
+            answer->extras.retry_after_ms = OVERLOADED_RETRY_MS;
+        }
         break;
     case ANSWER_BET:
         answer->seq = verdict->seq;
@@ -350,7 +354,10 @@ static bool apply_record(struct engine *engine, struct outbox *outbox, uint64_t 
     engine->verdict = (struct verdict){.seq = seq, .kind = ANSWER_REFUSED};
     outbox_begin_record(outbox, seq, input->time_ms);
     const struct event_sink sink = {engine, on_event, on_posting};
-    if (applier_step(applier, &sink) != STATUS_OK) {
+    bug_trap_note(seq);
+    const enum status status = applier_step(applier, &sink);
+    bug_trap_note(0);
+    if (status != STATUS_OK) {
         return false;
     }
     struct engine_request *request = engine->pending.first;
@@ -394,6 +401,16 @@ static void queue_update(struct engine *engine, struct engine_update *update, st
     engine->backlog_count += 1;
 }
 
+/* Requests whose answers must not leave, as the state they speak of is not the journal's. */
+static void refuse_unknown(struct engine *engine, struct engine_request *request)
+{
+    while (request != NULL) {
+        struct engine_request *next = request->next;
+        refuse(engine, request, REFUSAL_INTERNAL, NULL, NULL);
+        request = next;
+    }
+}
+
 void engine_apply(struct engine *engine, const struct durable *durable)
 {
     struct outbox *outbox = outbox_new();
@@ -407,6 +424,7 @@ void engine_apply(struct engine *engine, const struct durable *durable)
         if (!apply_record(engine, outbox, durable->first_seq + i, at, length, &answers)) {
             const struct applier_report *report = applier_report(engine->options.applier);
             outbox_release(outbox);
+            refuse_unknown(engine, answers.answered);
             engine_fail(engine, EXIT_BUG, report->reason);
             return;
         }
@@ -464,5 +482,6 @@ void engine_fail(struct engine *engine, int exit_code, const char *reason)
         }
     }
     memset(engine->in_flight, 0, sizeof(engine->in_flight));
+    engine->held_count = 0; /* no grid record is written any more */
     engine->options.on_failed(engine->options.context, exit_code, reason);
 }

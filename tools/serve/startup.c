@@ -11,6 +11,7 @@
 #include "ingress/market_file.h"
 #include "projections/sqlite_audit.h"
 #include "replay/replay.h"
+#include "tools/bug_trap.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
 #include "tools/serve/server.h"
@@ -193,6 +194,7 @@ static enum status before_record(void *context, struct applier *applier,
         start->records = 0;
     }
     outbox_begin_record(start->outbox, record->seq, applier_input(applier)->time_ms);
+    bug_trap_note(record->seq);
     return STATUS_OK;
 }
 
@@ -244,6 +246,7 @@ static int replay_journal(struct server *server, uint64_t head_seq,
     const enum status status =
         replay_run(server->applier, server->options.data_dir, &options, &result);
     progress_finish(&progress);
+    bug_trap_note(0);
     if (start.outbox != NULL) {
         outbox_release(start.outbox);
     }
