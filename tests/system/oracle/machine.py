@@ -61,7 +61,7 @@ class Machine:
         self.last_grid = None
         self.bets = {}  # id -> Bet, all of them
         self.waiting = {}  # id -> Bet, in the order of ids
-        self.nonces = {}  # (account, nonce) -> (signed text, bet id)
+        self.nonces = {}  # (account, nonce) -> (signed text, bet id, message time + 90 s)
         self.nonce_ends = []  # heap of (message time + 90 s, key)
         self.references = {}  # external reference -> content
         self.sessions = {}
@@ -178,15 +178,17 @@ class Machine:
         if self.config is None:
             self._tell("tap:refused", reason="NOT_FOUND", **who)
             return
-        if key in self.nonces:
-            if self.nonces[key][0] != signed:
+        known = self.nonces.get(key)
+        # Kept until its 90 s are over, whether or not a grid record has dropped it since.
+        if known and known[2] >= self.time:
+            if known[0] != signed:
                 self._tell("tap:refused", reason="NONCE_REUSED", **who)
             return
         if not self.time - TAP_AGE_MS <= message_time <= self.time + TAP_AHEAD_MS:
             self._tell("tap:refused", reason="TIME_SKEW", **who)
             return
         bet = Bet(record, self.configuration.band_width(int(record["column"])))
-        self.nonces[key] = signed, bet.bet
+        self.nonces[key] = signed, bet.bet, message_time + NONCE_KEPT_MS
         heapq.heappush(self.nonce_ends, (message_time + NONCE_KEPT_MS, key))
         self.bets[bet.bet] = bet
         reason = self._tap_problem(bet)
@@ -357,7 +359,9 @@ class Machine:
 
     def _forget_nonces(self):
         while self.nonce_ends and self.nonce_ends[0][0] < self.time:
-            del self.nonces[heapq.heappop(self.nonce_ends)[1]]
+            end, key = heapq.heappop(self.nonce_ends)
+            if self.nonces[key][2] == end:  # else it is in use again, with a later end
+                del self.nonces[key]
 
     # --- settlement (sections 6.4 and 6.5) -------------------------------------------------------
 

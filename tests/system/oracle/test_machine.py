@@ -235,6 +235,20 @@ class Replay(unittest.TestCase):
             journal.tap(START + last, T, nonce="ef" * 16, message_time=START + 1000)
             self.assertEqual(journal.types(), type)  # TIME_SKEW once it is unknown
 
+    def test_a_nonce_past_its_time_is_free_without_a_grid_record(self):
+        """One ms past its 90 s another text may use it at once, and the grid record that drops
+        the old use leaves the new one."""
+        journal = ready()
+        journal.tap(START + 1000, T, nonce="ef" * 16)
+        for last, type in ((91000, []), (91001, ["tap:refused"])):
+            journal.tap(START + last, T, nonce="ef" * 16, message_time=START + 1000)
+            self.assertEqual(journal.types(), type)
+        journal.tap(START + 91001, T, nonce="ef" * 16)
+        self.assertEqual(journal.types(), ["bet:rejected"])  # the column has closed: a bet
+        journal.tick(START + 91200)
+        journal.tap(START + 91200, T, nonce="ef" * 16, message_time=START + 91199)
+        self.assertEqual((journal.types(), journal.events[0]["reason"]), (["tap:refused"], "NONCE_REUSED"))
+
 
 class Exposure(unittest.TestCase):
     def test_only_the_largest_band_is_set_aside(self):

@@ -1,0 +1,106 @@
+#include "tests/property/history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "journal/codec.h"
+
+#define SEGMENT_BYTES ((size_t)1 << 20) /* small, so that a long history has several */
+#define ATTEST_BACK   20
+
+static void must(bool good, const char *what)
+{
+    if (!good) {
+        fprintf(stderr, "make_history: %s\n", what);
+        exit(1);
+    }
+}
+
+void history_open(struct history *history, const char *dir, uint64_t seed, int64_t start_ms)
+{
+    *history = (struct history){.random = {.state = seed}, .now_ms = start_ms};
+    must(applier_open(NULL, &history->applier) == STATUS_OK, "no memory for a machine");
+    /* The journal's own epoch is given, so that the same seed makes the same bytes. */
+    const struct journal_options options = {.segment_bytes = SEGMENT_BYTES, .epoch = seed + 1};
+    struct journal_report report;
+    must(journal_open(dir, &options, &history->journal, &report) == STATUS_OK, report.reason);
+    struct journal_head head;
+    journal_head(history->journal, &head);
+    must(head.seq == 0, "there is a journal already");
+    must(journal_start(history->journal) == STATUS_OK, "the journal does not start");
+}
+
+/* The queue is bounded and the writer is behind us most of the time. */
+static void append(struct history *history, const uint8_t *record, size_t bytes)
+{
+    enum status status;
+    while ((status = journal_append(history->journal, record, bytes)) == STATUS_FULL) {
+        const struct timespec pause = {.tv_nsec = 1000000};
+        (void)nanosleep(&pause, NULL); /* cut short by a signal, it only tries again sooner */
+    }
+    must(status == STATUS_OK, "the journal takes no record");
+}
+
+void history_put(struct history *history, struct input *input)
+{
+    static uint8_t record[LIMIT_RECORD_BYTES];
+    input->seq = applier_seq(history->applier) + 1;
+    input->time_ms = history->now_ms;
+    const size_t bytes = codec_encode(input, record, sizeof record);
+    must(bytes > 0, "a record does not encode");
+    append(history, record, bytes);
+    const enum status status = applier_apply(history->applier, input->seq, record, bytes, NULL);
+    must(status == STATUS_OK, applier_report(history->applier)->reason);
+}
+
+void history_attest(struct history *history)
+{
+    const uint64_t last = applier_seq(history->applier);
+    if (last == 0) {
+        return;
+    }
+    const uint64_t back = random_below(&history->random, last < ATTEST_BACK ? last : ATTEST_BACK);
+    struct input input = {.kind = INPUT_ATTEST, .of.attest = {.of_seq = last - back}};
+    const uint8_t *digest = applier_digest_of(history->applier, last - back);
+    must(digest != NULL, "a digest is forgotten already");
+    memcpy(input.of.attest.digest, digest, HASH_BYTES);
+    history_put(history, &input);
+}
+
+uint64_t history_close(struct history *history)
+{
+    const uint64_t records = applier_seq(history->applier);
+    const char *broken = machine_invariant(applier_machine(history->applier));
+    must(broken == NULL, broken);
+    must(journal_close(history->journal) == STATUS_OK, "the journal does not close");
+    applier_free(history->applier);
+    return records;
+}
+
+const struct machine *history_machine(const struct history *history)
+{
+    return applier_machine(history->applier);
+}
+
+bool history_chance(struct history *history, unsigned per_mille)
+{
+    return random_below(&history->random, 1000) < per_mille;
+}
+
+int64_t history_between(struct history *history, int64_t low, int64_t high)
+{
+    const uint64_t span = (uint64_t)high - (uint64_t)low + 1;
+    return high <= low ? low : low + (int64_t)random_below(&history->random, span);
+}
+
+int64_t history_pick(struct history *history, const int64_t *values, size_t count)
+{
+    return values[random_below(&history->random, count)];
+}
+
+struct text_view history_text(const char *text)
+{
+    return (struct text_view){text, strlen(text)};
+}
