@@ -515,21 +515,6 @@ test('malformed_requests_are_refused_before_anything_is_read_of_them', async (t)
   await world.end();
 });
 
-/** The ready line is a promise: whoever reads it and asks is answered. */
-test('after_the_ready_line_every_read_answers', async (t) => {
-  for (let round = 0; round < 5; round += 1) {
-    const data = path.join(makeDirectory(t), 'data');
-    const server = await Server.start(t, data, ['--demo']);
-    const client = new Client(server.url);
-    const paths = ['config/current', 'config/1', 'grid', 'index', 'status', 'time'];
-    const answers = await Promise.all(paths.map((name) => client.request('GET', `/v1/${name}`)));
-    answers.forEach(({ status, text }, i) => assert.equal(status, 200, `${paths[i]}: ${text}`));
-    assert.equal((await client.request('GET', '/readyz')).status, 200);
-    client.close();
-    await server.stop();
-  }
-});
-
 /** A demo deposit exists only on a demo. */
 test('deposits_need_the_demo', async (t) => {
   const directory = makeDirectory(t);
@@ -582,43 +567,6 @@ test('a_draining_server_says_so', async (t) => {
   const nonces = new Set(records.filter((r) => r.kind === 'tap').map((r) => r.nonce));
   for (const nonce of world.bets.keys()) {
     assert.ok(nonces.has(nonce), 'what was answered is in the journal');
-  }
-});
-
-/** Whatever is asked at whatever moment of a drain, the exit is clean. */
-test('reads_during_a_drain_do_no_harm', async (t) => {
-  const paths = [
-    '/metrics',
-    '/healthz',
-    '/readyz',
-    '/livez',
-    '/v1/status',
-    '/v1/grid',
-    '/v1/index',
-    '/v1/config/current',
-    `/v1/accounts/${makeWallet('refusals', 1).address}`,
-    '/',
-  ];
-  const data = path.join(makeDirectory(t), 'data');
-  for (let round = 0; round < 10; round += 1) {
-    const server = await Server.start(t, data, ['--demo']);
-    const client = new Client(server.url);
-    let over = false;
-    const asking = Promise.all(
-      paths.map(async (name) => {
-        while (!over) {
-          await client.request('GET', name).catch(() => sleep(1)); // refused while it goes
-        }
-      }),
-    );
-    await sleep(50 * round);
-    try {
-      await server.stop();
-    } finally {
-      over = true;
-      await asking;
-      client.close();
-    }
   }
 });
 
