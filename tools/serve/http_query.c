@@ -81,82 +81,119 @@ static const char *take_text(char to[LIMIT_REFERENCE_BYTES + 1], const char *val
     return NULL;
 }
 
-/* One decoded parameter. */
-static const char *take(struct read *read, const char *key, const char *value)
+/* The parameters of a page; a bit each. */
+enum parameter {
+    PARAMETER_LIMIT,
+    PARAMETER_BEFORE,
+    PARAMETER_STATE,
+    PARAMETER_REF_TYPE,
+    PARAMETER_REF_ID,
+    PARAMETER_FROM,
+    PARAMETER_TO,
+    PARAMETER_COUNT
+};
+
+static const struct {
+    const char *name;
+    bool of_bets;
+    bool of_ledger;
+} parameters[PARAMETER_COUNT] = {
+    [PARAMETER_LIMIT] = {"limit", true, true},    [PARAMETER_BEFORE] = {"before", true, true},
+    [PARAMETER_STATE] = {"state", true, false},   [PARAMETER_REF_TYPE] = {"ref_type", false, true},
+    [PARAMETER_REF_ID] = {"ref_id", false, true}, [PARAMETER_FROM] = {"from", false, true},
+    [PARAMETER_TO] = {"to", false, true},
+};
+
+/* The parameter of that name, PARAMETER_COUNT when this kind of page has none. */
+static enum parameter find(const struct read *read, const char *name)
+{
+    int i = 0;
+    while (i < PARAMETER_COUNT &&
+           (strcmp(parameters[i].name, name) != 0 ||
+            !(read->kind == READ_BETS ? parameters[i].of_bets : parameters[i].of_ledger))) {
+        i += 1;
+    }
+    return (enum parameter)i;
+}
+
+/* One decoded parameter that is not empty; NULL, or what is wrong. */
+static const char *take(struct read *read, enum parameter parameter, const char *value)
 {
     struct sqlite_reader_query *query = &read->query;
-    const bool bets = read->kind == READ_BETS;
     int64_t number = 0;
-    if (strcmp(key, "limit") == 0) {
+    switch (parameter) {
+    case PARAMETER_LIMIT:
         if (!parse_number(value, 1, LIMIT_PAGE_ROWS, &number)) {
             return "limit: wanted as 1 to 200";
         }
         query->limit = (uint32_t)number;
         return NULL;
-    }
-    if (strcmp(key, "before") == 0) {
+    case PARAMETER_BEFORE:
         if (!parse_number(value, 1, INT64_MAX, &number)) {
             return "before: wanted as the `next` of a page";
         }
         query->before = (uint64_t)number;
         return NULL;
-    }
-    if (bets && strcmp(key, "state") == 0) {
+    case PARAMETER_STATE:
         return parse_state(value, &query->state)
                    ? NULL
                    : "state: wanted as accepted, confirmed, rejected, won, lost or void";
-    }
-    if (!bets && strcmp(key, "ref_type") == 0) {
+    case PARAMETER_REF_TYPE:
         if (!parse_ref_type(value)) {
             return "ref_type: no such type";
         }
         query->ref_type = read->ref_type;
         return take_text(read->ref_type, value, "ref_type: too long");
-    }
-    if (!bets && strcmp(key, "ref_id") == 0) {
+    case PARAMETER_REF_ID:
         query->ref_id = read->ref_id;
         return take_text(read->ref_id, value, "ref_id: too long");
-    }
-    if (!bets && (strcmp(key, "from") == 0 || strcmp(key, "to") == 0)) {
+    case PARAMETER_FROM:
+    case PARAMETER_TO:
         if (!parse_number(value, 0, INT64_MAX, &number)) {
             return "from, to: wanted as ms since 1970";
         }
-        *(key[0] == 'f' ? &query->from_ms : &query->to_ms) = number;
+        if (parameter == PARAMETER_FROM) {
+            query->from_ms = number;
+        } else {
+            query->to_ms = number == 0 ? 1 : number; /* 0 would mean no bound; nothing is older */
+        }
         return NULL;
+    case PARAMETER_COUNT:
+        break;
     }
     return "unknown query parameter";
 }
 
 const char *http_query_page(const char *query, struct read *read)
 {
-    static const char *const keys[] = {"limit",  "before", "state", "ref_type",
-                                       "ref_id", "from",   "to"};
     unsigned seen = 0;
-    while (*query != '\0') {
+    for (; *query != '\0'; query += *query == '&') {
         const size_t length = strcspn(query, "&");
         const char *equals = memchr(query, '=', length);
-        char key[VALUE_BYTES];
+        char name[VALUE_BYTES];
         char value[VALUE_BYTES];
-        const size_t key_length = equals == NULL ? length : (size_t)(equals - query);
-        if (!decode(query, key_length, key) ||
-            !decode(query + key_length + (equals != NULL), length - key_length - (equals != NULL),
-                    value)) {
+        const size_t name_length = equals == NULL ? length : (size_t)(equals - query);
+        const size_t value_at = name_length + (equals != NULL);
+        if (!decode(query, name_length, name) ||
+            !decode(query + value_at, length - value_at, value)) {
             return "the query string is malformed or too long";
         }
-        for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-            if (strcmp(keys[i], key) == 0) {
-                if ((seen & 1u << i) != 0) {
-                    return "a query parameter is repeated";
-                }
-                seen |= 1u << i;
-            }
+        query += length;
+        if (length == 0) {
+            continue; /* "&&", as browsers make of an empty form */
         }
-        const char *problem = value[0] == '\0' && seen != 0 ? NULL : take(read, key, value);
+        const enum parameter parameter = find(read, name);
+        if (parameter == PARAMETER_COUNT) {
+            return "unknown query parameter";
+        }
+        if ((seen & 1u << parameter) != 0) {
+            return "a query parameter is repeated";
+        }
+        seen |= 1u << parameter;
+        const char *problem = value[0] == '\0' ? NULL : take(read, parameter, value);
         if (problem != NULL) {
             return problem;
         }
-        query += length;
-        query += *query == '&';
     }
     return NULL;
 }
