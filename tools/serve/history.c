@@ -34,18 +34,26 @@ static bool is_live(const struct history *history, uint64_t number)
     return number != 0 && number + HISTORY_EVENTS > history->last;
 }
 
+/* The events of seq and before are not all here any more. */
+static void forget(struct history *history, uint64_t seq)
+{
+    if (history->complete_from <= seq) {
+        history->complete_from = seq + 1;
+    }
+}
+
 static const struct history_entry *add(struct history *history, uint64_t seq,
                                        const uint8_t *account, const struct json *body)
 {
     history->last += 1;
     struct history_entry *entry = entry_at(history, history->last);
     if (entry->body != NULL) {
-        history->complete_from = entry->seq + 1; /* this one is forgotten now */
+        forget(history, entry->seq);
         free(entry->body);
     }
     entry->body = malloc(body->length + 1);
     if (entry->body == NULL) {
-        history->complete_from = seq + 1;
+        forget(history, seq);
         entry->length = 0;
     } else {
         memcpy(entry->body, body->text, body->length + 1);
@@ -101,11 +109,16 @@ static struct history_balance *balance_of(struct history *history, uint64_t id)
 static void note_posting(struct history *history, const struct posting *posting, uint64_t seq,
                          uint64_t *first, uint64_t *last)
 {
+    if (posting->account == LEDGER_ESCROW) {
+        history->escrow_micro += posting->amount_micro;
+    }
     if (posting->account != LEDGER_AVAILABLE && posting->account != LEDGER_HELD) {
         return;
     }
+    history->users_micro += posting->amount_micro;
     struct history_balance *balance = balance_of(history, posting->user_id);
     if (balance == NULL) {
+        forget(history, seq); /* a balance event is missing */
         return;
     }
     memcpy(balance->account, posting->address, ADDRESS_BYTES);
@@ -172,6 +185,7 @@ bool history_since(const struct history *history, const uint8_t *account, uint64
         return false;
     }
     size_t found = 0;
+    size_t bytes = 0;
     for (uint64_t number = *head_of(history, account); is_live(history, number);
          number = entry_at(history, number)->before) {
         const struct history_entry *entry = entry_at(history, number);
@@ -181,7 +195,8 @@ bool history_since(const struct history *history, const uint8_t *account, uint64
         if (memcmp(entry->account, account, ADDRESS_BYTES) != 0) {
             continue;
         }
-        if (found == HISTORY_RESUMED) {
+        bytes += entry->length;
+        if (found == HISTORY_RESUMED || bytes > HISTORY_RESUMED_BYTES) {
             return false;
         }
         entries[found++] = entry;

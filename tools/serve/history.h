@@ -15,6 +15,9 @@
 
 #define HISTORY_EVENTS  65536 /* a power of two */
 #define HISTORY_RESUMED 1024  /* more than this for one account: a snapshot instead */
+/* The same in bytes: a resume must fit the queue of a socket several times, or it would cut the
+ * reader each time it comes back. */
+#define HISTORY_RESUMED_BYTES (96 * 1024)
 
 struct history_entry {
     uint64_t seq;
@@ -40,6 +43,10 @@ struct history {
     uint64_t *heads;                  /* newest number by a hash of the account; 0 none */
     struct history_balance *balances; /* of user id i + 1 */
     uint64_t balance_capacity;
+    /* All postings since the first record, by themselves: what users have (available and held) and
+     * what stands in escrow. The ledger's check compares them with the state's own totals. */
+    int64_t users_micro;
+    int64_t escrow_micro;
 };
 
 MUST_USE enum status history_open(struct history *history);
@@ -49,7 +56,8 @@ void history_add(struct history *history, const struct outbox *outbox, void *con
                  void (*told)(void *context, const struct history_entry *entry));
 
 /* The account's entries with seq >= after, oldest first, into entries[0..*count), at most
- * HISTORY_RESUMED. False when they are not all here any more (answer with a snapshot). */
+ * HISTORY_RESUMED and HISTORY_RESUMED_BYTES. False when they are not all here any more (answer with
+ * a snapshot). */
 bool history_since(const struct history *history, const uint8_t *account, uint64_t after,
                    const struct history_entry **entries, size_t *count);
 
