@@ -242,8 +242,11 @@ static void on_verified_jobs(void *context, struct verify_job *const *jobs, size
 
 static void on_read(void *context, void *item)
 {
-    (void)context;
+    struct server *server = context;
     struct read *read = item;
+    if (server->reads != NULL) { /* not in the shut-down, after its end */
+        reads_taken(server->reads);
+    }
     read->done(read->context, read);
 }
 
@@ -299,8 +302,7 @@ static int open_workers(struct server *server)
             STATUS_OK ||
         mailbox_open(&server->verified, &server->loop, SERVER_TAPS_MAX, taps_on_verified, server) !=
             STATUS_OK ||
-        mailbox_open(&server->finished, &server->loop, READS_QUEUE + READS_THREADS, on_read,
-                     server) != STATUS_OK ||
+        mailbox_open(&server->finished, &server->loop, READS_QUEUE, on_read, server) != STATUS_OK ||
         wallet_open(&server->wallet) != STATUS_OK ||
         verify_pool_open(server->wallet, &pool, &server->pool) != STATUS_OK ||
         rate_limit_open(server->options.limit_account, ADDRESS_BYTES, RATE_KEYS,

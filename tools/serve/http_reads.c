@@ -6,6 +6,12 @@
 #include "tools/serve/http_call.h"
 #include "tools/serve/http_query.h"
 
+static void refuse_unreadable(struct server *server, uint64_t connection)
+{
+    http_call_refuse_id(server, connection, 0, REFUSAL_INTERNAL,
+                        "the projection cannot be read; the journal is not touched by that", NULL);
+}
+
 static void read_done(void *context, struct read *read)
 {
     struct server *server = context;
@@ -15,6 +21,13 @@ static void read_done(void *context, struct read *read)
         break;
     case STATUS_NOT_FOUND:
         http_call_refuse_id(server, read->connection, 0, REFUSAL_NOT_FOUND, NULL, NULL);
+        break;
+    case STATUS_CLOSED:
+        if (server->closing) {
+            http_call_refuse_id(server, read->connection, 0, REFUSAL_DRAINING, NULL, NULL);
+            break;
+        }
+        refuse_unreadable(server, read->connection);
         break;
     case STATUS_FULL: {
         const struct refusal_extras extras = {.retry_after_ms = SERVER_RETRY_MS};
@@ -33,10 +46,7 @@ static void read_done(void *context, struct read *read)
     case STATUS_LOST_TAIL:
     case STATUS_VERSION:
     case STATUS_MISMATCH:
-    case STATUS_CLOSED:
-        http_call_refuse_id(server, read->connection, 0, REFUSAL_INTERNAL,
-                            "the projection cannot be read; the journal is not touched by that",
-                            NULL);
+        refuse_unreadable(server, read->connection);
         break;
     }
     read_free(read);

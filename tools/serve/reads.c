@@ -11,7 +11,7 @@ struct reads {
     pthread_cond_t wake;
     struct read *first;
     struct read *last;
-    uint32_t count;
+    uint32_t count; /* on their way: waiting, being read, or in the mailbox */
     bool stopping;
     struct mailbox *mailbox;
     pthread_t threads[READS_THREADS];
@@ -71,6 +71,16 @@ static enum status answer(struct sqlite_reader *reader, struct read *read)
     return STATUS_INVALID;
 }
 
+/* The mailbox has room for all reads on their way, as those in it still count. */
+static void hand_back(struct reads *reads, struct read *read)
+{
+    const enum status posted = mailbox_post(reads->mailbox, read);
+    if (posted != STATUS_OK) {
+        CHECK(posted == STATUS_CLOSED);
+        read_free(read);
+    }
+}
+
 static void *run(void *context)
 {
     struct start start = *(struct start *)context;
@@ -92,14 +102,8 @@ static void *run(void *context)
         pthread_mutex_unlock(&reads->lock);
 
         read->status = answer(start.reader, read);
-        const enum status posted = mailbox_post(reads->mailbox, read);
-        if (posted != STATUS_OK) {
-            CHECK(posted == STATUS_CLOSED); /* the mailbox has room for all reads that can wait */
-            read_free(read);
-        }
-
+        hand_back(reads, read);
         pthread_mutex_lock(&reads->lock);
-        reads->count -= 1;
     }
     pthread_mutex_unlock(&reads->lock);
     return NULL;
@@ -168,6 +172,14 @@ enum status reads_submit(struct reads *reads, struct read *read)
     return status;
 }
 
+void reads_taken(struct reads *reads)
+{
+    pthread_mutex_lock(&reads->lock);
+    CHECK(reads->count > 0);
+    reads->count -= 1;
+    pthread_mutex_unlock(&reads->lock);
+}
+
 uint32_t reads_waiting(struct reads *reads)
 {
     pthread_mutex_lock(&reads->lock);
@@ -193,7 +205,8 @@ void reads_close(struct reads *reads)
     }
     for (struct read *read = reads->first; read != NULL;) {
         struct read *next = read->next;
-        read_free(read);
+        read->status = STATUS_CLOSED;
+        hand_back(reads, read);
         read = next;
     }
     pthread_mutex_destroy(&reads->lock);

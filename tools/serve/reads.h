@@ -12,7 +12,7 @@
 #include "projections/projector.h"
 #include "projections/sqlite_reader.h"
 
-#define READS_QUEUE   4096
+#define READS_QUEUE   4096 /* on their way, from the submit until the loop has the answer */
 #define READS_THREADS 2
 
 enum read_kind {
@@ -50,8 +50,8 @@ struct read {
 
 struct reads;
 
-/* Starts the threads. `mailbox` gets each finished read. Owns: *reads is freed by reads_close.
- * Errors: STATUS_NO_MEMORY. */
+/* Starts the threads. `mailbox`, with room for READS_QUEUE items, gets each finished read. Owns:
+ * *reads is freed by reads_close. Errors: STATUS_NO_MEMORY. */
 MUST_USE enum status reads_open(const char *data_dir, struct projector *projector,
                                 struct mailbox *mailbox, struct reads **reads);
 
@@ -63,9 +63,14 @@ void read_free(struct read *read);
  * loop. */
 MUST_USE enum status reads_submit(struct reads *reads, struct read *read);
 
+/* A finished read has left the mailbox: there is room for another. Thread: the loop. */
+void reads_taken(struct reads *reads);
+
+/* Reads on their way; for metrics. Thread: any. */
 uint32_t reads_waiting(struct reads *reads);
 
-/* Drops what waits, ends the threads, frees. NULL is allowed. */
+/* Ends the threads and frees; what no thread has begun goes to the mailbox with STATUS_CLOSED. The
+ * mailbox is closed after this. NULL is allowed. */
 void reads_close(struct reads *reads);
 
 #endif
