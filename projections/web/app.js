@@ -20,7 +20,7 @@ const clock = (ms) => new Date(Number(ms)).toISOString().slice(11, 19);
 async function ask(path, body) {
   const answer = await fetch(path, body && {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body),
-  });
+  }).catch(() => { throw new Error('The server does not answer.'); });
   const told = await answer.json();
   if (answer.ok) return told;
   throw Object.assign(new Error(`${told.error.code}: ${told.error.message}`), { refused: told.error.code !== 'INTERNAL' });
@@ -220,11 +220,11 @@ function drawLine(pen, x, y) {
   pen.strokeStyle = '#2a6fdb';
   pen.lineWidth = 2;
   pen.beginPath();
-  let drawing = false;
+  let before = null; // the line is broken where ticks are missing
   for (const tick of market.ticks) {
-    if (tick.price === null) { drawing = false; continue; }
-    if (drawing) pen.lineTo(x(tick.time), y(tick.price)); else pen.moveTo(x(tick.time), y(tick.price));
-    drawing = true;
+    if (tick.price !== null && before !== null && tick.time - before <= 1000) pen.lineTo(x(tick.time), y(tick.price));
+    else if (tick.price !== null) pen.moveTo(x(tick.time), y(tick.price));
+    before = tick.price === null ? null : tick.time;
   }
   pen.stroke();
 }
