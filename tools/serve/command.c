@@ -174,6 +174,7 @@ static void on_jump(void *context)
         "the server's clock has jumped forward, no input is taken until the "
         "operator has set it right and restarted";
     fprintf(stderr, "tapline serve: ALARM: %s\n", reason);
+    server->intake_stopped = true;
     engine_stop_intake(server->engine, reason);
 }
 
@@ -367,6 +368,9 @@ void server_drain(struct server *server)
 void server_shut_down(struct server *server, int exit_code, const char *reason)
 {
     if (server->ending) {
+        if (server->exit_code == 0) {
+            server->exit_code = exit_code; /* it failed while it drained */
+        }
         return;
     }
     server->ending = true;
@@ -492,12 +496,15 @@ static int start(struct server *server)
     } else {
         clock_init_real(&server->clock, NULL);
     }
+    open_handles(server); /* before the engine, which tells of its failure through one of them */
     exit_code = startup_start_engine(server);
     if (exit_code != 0) {
         fprintf(stderr, "tapline serve: %s\n", server->error);
         return exit_code;
     }
-    open_handles(server);
+    if (server->head_seq > 0) { /* the replay has checked every digest and all invariants */
+        metrics_set(server->metrics, METRICS_INTEGRITY_LAST_OK, clock_now_ms(&server->clock));
+    }
     return start_feeds(server);
 }
 

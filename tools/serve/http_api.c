@@ -88,8 +88,9 @@ static bool method_fits(const char *method, const char *wanted)
 /* False, and answered, when the peer asks too often. */
 static bool within_rate(struct server *server, const struct http_request *request)
 {
-    const int64_t wait_ms =
-        rate_limit_take(server->by_address, request->peer.address, clock_elapsed_ns());
+    uint8_t key[RATE_LIMIT_IP_BYTES];
+    rate_limit_ip_key(key, request->peer.address);
+    const int64_t wait_ms = rate_limit_take(server->by_address, key, clock_elapsed_ns());
     if (wait_ms == 0) {
         return true;
     }
@@ -98,53 +99,81 @@ static bool within_rate(struct server *server, const struct http_request *reques
     return false;
 }
 
-static void dispatch(struct server *server, const struct http_request *request, size_t number,
-                     struct http_call *call)
+/* Runs the handler, when the request's origin is allowed. */
+static void run(const struct route *route, struct http_call *call)
 {
-    http_call_note(request->id, route_places[number]);
-    call->origin = server_origin(server, request->origin);
+    call->origin = server_origin(call->server, call->request->origin);
     if (call->origin == NULL) {
-        http_call_refuse_id(server, request->id, 403, REFUSAL_BAD_REQUEST,
+        http_call_refuse_id(call->server, call->request->id, 403, REFUSAL_BAD_REQUEST,
                             "this origin is not on the server's list (--origin)", NULL);
         return;
     }
-    routes[number].handle(call);
+    route->handle(call);
+}
+
+/* The path is known, the method is not: RFC 9110 section 15.5.6 wants the header Allow. */
+static void refuse_method(struct server *server, const struct http_request *request,
+                          const char *method)
+{
+    struct json json = {0};
+    refusal_json(&json, REFUSAL_BAD_REQUEST, "this path does not take that method", NULL);
+    http_call_respond(server, request->id, 405,
+                      strcmp(method, "GET") == 0 ? "Allow: GET, HEAD\r\n" : "Allow: POST\r\n",
+                      &json);
+    json_text_free(&json);
+}
+
+/* What a path leads to: a route, or no route (a file of the page, or nothing). */
+struct found {
+    size_t number;            /* of the route or, ROUTE_COUNT, none */
+    const char *other_method; /* the path is that of a route with this method only */
+};
+
+/* Looks the route up; `path` (HTTP_URL_BYTES + 1) is room for the parts of the call. */
+static struct found find_route(const struct http_request *request, char *path,
+                               struct http_call *call)
+{
+    struct found found = {.number = ROUTE_COUNT};
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        snprintf(path, HTTP_URL_BYTES + 1, "%s", request->path);
+        if (!path_fits(routes[i].path, path, call)) {
+            continue;
+        }
+        if (method_fits(routes[i].method, request->method)) {
+            return (struct found){.number = i};
+        }
+        found.number = i;
+        found.other_method = routes[i].method;
+    }
+    if (found.number == ROUTE_COUNT && page_find(request->path) != NULL &&
+        !method_fits("GET", request->method)) {
+        found.other_method = "GET";
+    }
+    return found;
 }
 
 void http_api_request(void *context, const struct http_request *request)
 {
     struct server *server = context;
-    const char *other_method = NULL;
+    char path[HTTP_URL_BYTES + 1];
+    struct http_call call = {.server = server, .request = request};
+    const struct found found = find_route(request, path, &call);
+    const bool is_route = found.number < ROUTE_COUNT;
+    http_call_note(request->id, is_route                           ? route_places[found.number]
+                                : page_find(request->path) != NULL ? route_places[ROUTE_COUNT]
+                                                                   : server->route_other);
     if (server->closing) {
         http_call_refuse_id(server, request->id, 0, REFUSAL_DRAINING, NULL, NULL);
         return;
     }
-    for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        char path[HTTP_URL_BYTES + 1];
-        struct http_call call = {.server = server, .request = request};
-        snprintf(path, sizeof(path), "%s", request->path);
-        if (!path_fits(routes[i].path, path, &call)) {
-            continue;
-        }
-        if (!method_fits(routes[i].method, request->method)) {
-            other_method = routes[i].method;
-            continue;
-        }
-        if (routes[i].unlimited || within_rate(server, request)) {
-            dispatch(server, request, i, &call);
-        }
+    if (!(is_route && routes[found.number].unlimited) && !within_rate(server, request)) {
         return;
     }
-    if (!within_rate(server, request)) {
-        return;
+    if (found.other_method != NULL) {
+        refuse_method(server, request, found.other_method);
+    } else if (is_route) {
+        run(&routes[found.number], &call);
+    } else {
+        http_get_page_file(&call);
     }
-    if (other_method != NULL ||
-        (page_find(request->path) != NULL && !method_fits("GET", request->method))) {
-        http_call_refuse_id(server, request->id, 405, REFUSAL_BAD_REQUEST,
-                            "this path does not take that method", NULL);
-        return;
-    }
-    http_call_note(request->id, route_places[ROUTE_COUNT]);
-    struct http_call call = {.server = server, .request = request};
-    http_get_page_file(&call);
 }

@@ -21,9 +21,14 @@ struct http_call {
     const char *origin; /* for signed texts */
 };
 
-/* Notes which metrics place a request counts under, until its answer; and counts an answer. */
+/* Notes when a request came and which metrics place it counts under, until its answer; and counts
+ * an answer. */
 void http_call_note(uint64_t id, uint32_t route);
 void http_call_count(struct server *server, uint64_t id, unsigned status);
+
+/* Answers with any bytes, counted. */
+void http_call_respond_bytes(struct server *server, uint64_t id, unsigned status, const char *type,
+                             const char *headers, const void *bytes, size_t length);
 
 /* Answers with a JSON object; headers as http_respond, or NULL. */
 void http_call_respond(struct server *server, uint64_t id, unsigned status, const char *headers,

@@ -1,6 +1,7 @@
 /* What changes something: taps and demo deposits, and the answers of the engine to them. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/address.h"
 #include "base/text.h"
@@ -9,13 +10,19 @@
 
 #define DEMO_REFERENCES "demo-%016llx-%llu"
 
+/* Media types are compared without regard to case (RFC 9110 section 8.3.1); parameters are ignored,
+ * as the body has to be UTF-8 anyway. */
+static bool is_json_type(const char *type)
+{
+    const size_t length = strlen(HTTP_JSON_TYPE);
+    return type != NULL && strncasecmp(type, HTTP_JSON_TYPE, length) == 0 &&
+           strchr("; \t", type[length]) != NULL; /* or the end */
+}
+
 /* The body as JSON; NULL when it was answered. */
 static struct strict_json *parse_body(struct http_call *call)
 {
-    const char *type = call->request->content_type;
-    if (type == NULL || strncmp(type, HTTP_JSON_TYPE, strlen(HTTP_JSON_TYPE)) != 0 ||
-        (type[strlen(HTTP_JSON_TYPE)] != '\0' && type[strlen(HTTP_JSON_TYPE)] != ';' &&
-         type[strlen(HTTP_JSON_TYPE)] != ' ')) {
+    if (!is_json_type(call->request->content_type)) {
         http_call_refuse_id(call->server, call->request->id, 415, REFUSAL_BAD_REQUEST,
                             "send the body as content-type: application/json", NULL);
         return NULL;
@@ -206,8 +213,6 @@ static void answer_known(struct server *server, const struct engine_request *req
 void http_api_answer(struct server *server, const struct engine_request *request)
 {
     const struct engine_answer *answer = &request->answer;
-    metrics_observe(server->metrics, METRICS_HTTP_REQUEST,
-                    (uint64_t)(clock_elapsed_ns() - request->received_ns));
     switch (answer->kind) {
     case ANSWER_REFUSED:
         http_call_refuse_id(server, request->connection, 0, answer->refusal.code,

@@ -38,16 +38,18 @@ void http_get_time(struct http_call *call)
 
 void http_get_live(struct http_call *call)
 {
-    http_respond(call->server->http, call->request->id, 200, HTTP_JSON_TYPE, NULL,
-                 "{\"status\":\"ok\"}", 15);
+    http_call_respond_bytes(call->server, call->request->id, 200, HTTP_JSON_TYPE, NULL,
+                            "{\"status\":\"ok\"}", 15);
 }
 
 void http_get_ready(struct http_call *call)
 {
-    const bool ready = !call->server->draining && journal_has_room(call->server->journal);
+    const struct server *server = call->server;
+    const bool ready =
+        !server->draining && !server->intake_stopped && journal_has_room(server->journal);
     const char *body = ready ? "{\"status\":\"ok\"}" : "{\"status\":\"not ready\"}";
-    http_respond(call->server->http, call->request->id, ready ? 200 : 503, HTTP_JSON_TYPE, NULL,
-                 body, strlen(body));
+    http_call_respond_bytes(call->server, call->request->id, ready ? 200 : 503, HTTP_JSON_TYPE,
+                            NULL, body, strlen(body));
 }
 
 void http_get_health(struct http_call *call)
@@ -59,6 +61,7 @@ void http_get_health(struct http_call *call)
     const struct market_view *market = &server->board.market;
     const struct shapes_health health = {
         .status = projector_halted(server->projector, text) != STATUS_OK ? "projection halted"
+                  : server->intake_stopped                               ? "intake stopped"
                   : server->draining                                     ? "draining"
                                                                          : "ok",
         .breaker = market->breaker,
@@ -79,8 +82,8 @@ void http_get_metrics(struct http_call *call)
     struct json text = {0};
     publish_gauges(call->server);
     metrics_write(call->server->metrics, &text);
-    http_respond(call->server->http, call->request->id, 200, "text/plain; version=0.0.4", NULL,
-                 text.text, text.length);
+    http_call_respond_bytes(call->server, call->request->id, 200, "text/plain; version=0.0.4", NULL,
+                            text.text, text.length);
     json_text_free(&text);
 }
 
@@ -91,7 +94,6 @@ void http_get_page_file(struct http_call *call)
         http_call_refuse(call, REFUSAL_NOT_FOUND, NULL);
         return;
     }
-    http_call_count(call->server, call->request->id, 200);
-    http_respond(call->server->http, call->request->id, 200, file->type,
-                 "Cache-Control: no-cache\r\n", file->bytes, file->length);
+    http_call_respond_bytes(call->server, call->request->id, 200, file->type,
+                            "Cache-Control: no-cache\r\n", file->bytes, file->length);
 }

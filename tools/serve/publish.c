@@ -178,6 +178,16 @@ void publish_shutdown(struct server *server, const char *reason)
     json_text_free(&body);
 }
 
+/* The sum over all accounts as of the board's seq. Users and escrow are the sums of all postings
+ * since the first record, the rest is what the state machine says of itself: postings that do not
+ * sum to zero show here, and so does a balance that moved without a posting. */
+static int64_t ledger_imbalance_micro(const struct server *server)
+{
+    const struct market_view *market = &server->board.market;
+    return server->history.users_micro + server->history.escrow_micro + market->bankroll_micro +
+           market->reserved_micro + market->external_micro;
+}
+
 void publish_gauges(struct server *server)
 {
     struct metrics *metrics = server->metrics;
@@ -196,6 +206,7 @@ void publish_gauges(struct server *server)
     metrics_set(metrics, METRICS_WS_CLIENTS, (int64_t)ws_server_count(server->ws));
     metrics_set(metrics, METRICS_NONCES, market->nonces);
     metrics_set(metrics, METRICS_COLUMN_LIABILITY, market->reserved_micro);
+    metrics_set(metrics, METRICS_LEDGER_IMBALANCE, ledger_imbalance_micro(server));
     struct statvfs disk;
     if (statvfs(server->options.data_dir, &disk) == 0) {
         metrics_set(metrics, METRICS_DISK_FREE, (int64_t)(disk.f_bavail * disk.f_frsize));

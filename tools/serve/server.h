@@ -65,6 +65,7 @@ struct server {
     bool draining;
     bool ending;                    /* the shut-down has begun */
     bool closing;                   /* the threads have ended */
+    bool intake_stopped;            /* the clock has jumped: no input is taken any more */
     char error[SERVER_ERROR_BYTES]; /* of a start that failed: one line */
 
     struct clock clock;
@@ -96,10 +97,10 @@ struct server {
     struct admin_socket *admin;
     uv_signal_t on_term;
     uv_signal_t on_int;
-    uv_async_t on_failure; /* the engine failed */
-    int failed_code;
-    uint64_t head_seq;    /* of the journal at start */
-    uint64_t first_count; /* records the start wrote */
+    uv_async_t on_failure;   /* the engine failed */
+    _Atomic int failed_code; /* of the engine; 0 while it works */
+    uint64_t head_seq;       /* of the journal at start */
+    uint64_t first_count;    /* records the start wrote */
     uv_timer_t drain_timer;
     uv_timer_t gauges_timer;
 

@@ -3,6 +3,7 @@
  * of a new journal, or a Start record. */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define REPLAY_OUTBOX_RECORDS 4096
 #define PROJECTOR_WAIT_MS     1000
 #define FIRST_RECORDS_WAIT_MS 60000
+#define FIRST_RECORDS_STEP_MS 100
 #define DEMO_HOUSE_MICRO      (1000000 * MICRO_PER_USD)
 
 static int fail(struct server *server, int exit_code, const char *format, ...)
@@ -80,7 +82,7 @@ static void on_failed(void *context, int exit_code, const char *reason)
     struct server *server = context;
     fprintf(stderr, "tapline serve: %s; no more bets are taken, the process ends with %d\n", reason,
             exit_code);
-    server->failed_code = exit_code;
+    atomic_store(&server->failed_code, exit_code);
     uv_async_send(&server->on_failure);
 }
 
@@ -377,6 +379,20 @@ int startup_open_data(struct server *server)
     return exit_code;
 }
 
+/* Ready means: what the start wrote can be read. False: the engine or the projection has failed, or
+ * it takes too long. */
+static bool await_first_records(struct server *server)
+{
+    const uint64_t seq = server->head_seq + server->first_count;
+    enum status status = STATUS_FULL;
+    for (int waited_ms = 0; waited_ms < FIRST_RECORDS_WAIT_MS && status == STATUS_FULL &&
+                            atomic_load(&server->failed_code) == 0;
+         waited_ms += FIRST_RECORDS_STEP_MS) {
+        status = projector_wait(server->projector, seq, FIRST_RECORDS_STEP_MS);
+    }
+    return status == STATUS_OK;
+}
+
 int startup_start_engine(struct server *server)
 {
     const int exit_code = start_engine(server, server->head_seq);
@@ -386,10 +402,10 @@ int startup_start_engine(struct server *server)
                 "recorded until it has passed %lld\n",
                 (long long)server->last_grid_ms);
     }
-    /* Ready means: what the start wrote can be read. */
-    if (exit_code == 0 && projector_wait(server->projector, server->head_seq + server->first_count,
-                                         FIRST_RECORDS_WAIT_MS) != STATUS_OK) {
-        return fail(server, EXIT_JOURNAL_IO, "the first records did not become durable in time");
+    if (exit_code == 0 && !await_first_records(server)) {
+        const int failed_code = atomic_load(&server->failed_code);
+        return fail(server, failed_code != 0 ? failed_code : EXIT_JOURNAL_IO,
+                    "the first records could not be written and applied");
     }
     server->tick_ms = server->board.config.tick_ms;
     server->quorum = server->board.config.quorum;
