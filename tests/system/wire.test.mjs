@@ -109,16 +109,18 @@ function withHost(input) {
     input.subarray(end + 2)]);
 }
 
-/** Sends a case; its answers, and whether the server ended the connection by itself. A case that is cut
- *  off before its fault is complete has its head completed. */
-async function exchange(url, name, input, { complete }) {
+/** Sends a case; its answers, and whether the server ended the connection by itself. A bad case that is
+ *  cut off before its fault is complete has its head completed. */
+async function exchange(url, name, input, { bad, whole }) {
   const wire = await Wire.open(url);
+  const isAnswered = () => wire.got.length > 0;
   await wire.write(input);
-  await wire.wait(() => false, QUIET_MS);
-  if (complete && wire.got.length === 0 && !wire.closed) {
+  await wire.wait(isAnswered, whole ? VERDICT_MS : QUIET_MS);
+  if (bad && !isAnswered() && !wire.closed) {
     await wire.write(Buffer.from('\r\n\r\n'));
-    await wire.wait(() => false, QUIET_MS);
+    await wire.wait(isAnswered, VERDICT_MS);
   }
+  await wire.wait(() => false, QUIET_MS);
   const closed = wire.closed;
   await wire.end(name);
   return { statuses: answersIn(wire.got, { head: input.subarray(0, 5).equals(Buffer.from('HEAD ')) }), closed };
@@ -175,14 +177,16 @@ test('bad_requests_get_4xx_or_a_close_and_good_ones_an_answer', async (t) => {
   const counts = { refused: 0, answered: 0 };
   await each(cases, async ({ title, input_hex: hex, reject, lenient }) => {
     const input = Buffer.from(hex, 'hex');
-    for (const bytes of reject || lenient ? [input, withHost(input)] : [withHost(input)]) {
-      const { statuses, closed } = await exchange(url, title, bytes, { complete: reject || lenient });
+    const bad = reject || lenient; // what llhttp takes with a flag alone is bad here
+    const whole = !bad && !CUT_OFF.includes(title);
+    for (const bytes of bad ? [input, withHost(input)] : [withHost(input)]) {
+      const { statuses, closed } = await exchange(url, title, bytes, { bad, whole });
       const said = `${title}: ${statuses.join(' ')}${closed ? ' and a close' : ''}`;
-      if (reject || lenient) {
+      if (bad) {
         assert.ok(statuses.every((status) => status < 200 || status >= 300), said);
         assert.ok(statuses.length === 0 ? closed : statuses.some(isRefusal), said);
         counts.refused += 1;
-      } else if (!CUT_OFF.includes(title)) {
+      } else if (whole) {
         assert.ok(statuses.length > 0, said);
         counts.answered += 1;
       }
