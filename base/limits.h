@@ -27,14 +27,15 @@
 #define LIMIT_BATCH_RECORDS 8190
 
 /* HTTP and WebSocket (interface.md section 3). */
-#define LIMIT_BODY_BYTES    4096
-#define LIMIT_JSON_DEPTH    8
-#define LIMIT_PAGE_ROWS     200
-#define LIMIT_REQUEST_ID    64
-#define LIMIT_INDEX_TICKS   300
-#define LIMIT_TAP_AGE_MS    30000 /* a signed text older than this is refused */
-#define LIMIT_TAP_AHEAD_MS  5000
-#define LIMIT_NONCE_KEPT_MS 90000
+#define LIMIT_BODY_BYTES       4096
+#define LIMIT_JSON_DEPTH       8
+#define LIMIT_PAGE_ROWS        200
+#define LIMIT_REQUEST_ID       64                     /* characters */
+#define LIMIT_REQUEST_ID_BYTES (4 * LIMIT_REQUEST_ID) /* of UTF-8 */
+#define LIMIT_INDEX_TICKS      300
+#define LIMIT_TAP_AGE_MS       30000 /* a signed text older than this is refused */
+#define LIMIT_TAP_AHEAD_MS     5000
+#define LIMIT_NONCE_KEPT_MS    90000
 
 _Static_assert(LIMIT_BODY_BYTES < LIMIT_RECORD_BYTES, "a request fits a record");
 _Static_assert(LIMIT_RECORD_BYTES < LIMIT_BATCH_BYTES, "a record fits a batch");

@@ -23,7 +23,7 @@ enum channel {
 struct client {
     uint64_t id;
     char origin[LIMIT_ORIGIN_BYTES + 1]; /* what its signed texts name */
-    uint8_t address[16];                 /* of the peer, for the rate limit */
+    uint8_t rate_key[16];                /* of the peer's address: rate_limit_ip_key */
     bool authenticated;
     uint8_t account[ADDRESS_BYTES];
     uint64_t n[CHANNEL_COUNT];

@@ -76,7 +76,7 @@ struct engine_request {
     /* The asker's own: where the answer goes. */
     uint64_t connection;
     uint64_t channel; /* which front: see requests.h */
-    char op_id[LIMIT_REQUEST_ID + 1];
+    char op_id[LIMIT_REQUEST_ID_BYTES + 1];
 
     /* The engine's own. */
     struct engine_request *next;

@@ -44,7 +44,7 @@ struct read {
     void *context;
     uint64_t connection;
     uint64_t detail;
-    char op_id[LIMIT_REQUEST_ID + 1];
+    char op_id[LIMIT_REQUEST_ID_BYTES + 1];
     struct read *next;
 };
 

@@ -13,25 +13,29 @@ struct op {
     struct server *server;
     struct client *client;
     const struct strict_json *json;
-    char name[24];
-    char id[LIMIT_REQUEST_ID + 1]; /* "" when the op carried none */
+    char name[24];                       /* "" when it is not known */
+    char id[LIMIT_REQUEST_ID_BYTES + 1]; /* "" when the op carried none */
 };
 
 /* --- Replies. --- */
+
+static void write_or_null(struct json *json, const char *key, const char *text)
+{
+    json_key(json, key);
+    if (text[0] == '\0') {
+        json_null(json);
+    } else {
+        json_string(json, text);
+    }
+}
 
 static void open_reply(struct json *json, const char *type, const char *op, const char *id)
 {
     json_open(json, '{');
     json_key(json, "type");
     json_string(json, type);
-    json_key(json, "op");
-    json_string(json, op);
-    json_key(json, "id");
-    if (id[0] == '\0') {
-        json_null(json);
-    } else {
-        json_string(json, id);
-    }
+    write_or_null(json, "op", op);
+    write_or_null(json, "id", id);
 }
 
 static void send_json(struct server *server, uint64_t connection, struct json *json)
@@ -101,18 +105,6 @@ static bool take_channel(const struct op *op, enum channel *channel)
     return false;
 }
 
-/* Asks the engine for the account; the snapshot event follows by ws_api_answer. */
-static void ask_snapshot(const struct op *op)
-{
-    struct engine_request *request =
-        taps_new(op->server, ENGINE_ACCOUNT, FRONT_WS_SNAPSHOT, op->client->id);
-    if (request == NULL) {
-        return; /* overloaded: the client has its events, and can resume again */
-    }
-    memcpy(request->tap.tap.account, op->client->account, ADDRESS_BYTES);
-    taps_submit(op->server, request);
-}
-
 static void send_first(const struct op *op, enum channel channel)
 {
     struct server *server = op->server;
@@ -158,6 +150,30 @@ static void op_unsubscribe(const struct op *op)
     done(op);
 }
 
+/* A request on its way to the verify pool or the engine, or NULL when it was answered. */
+static struct engine_request *new_request(const struct op *op, enum engine_request_kind kind,
+                                          enum front front)
+{
+    struct engine_request *request = taps_new(op->server, kind, front, op->client->id);
+    if (request == NULL) {
+        refuse(op, REFUSAL_OVERLOADED, NULL, SERVER_RETRY_MS);
+        return NULL;
+    }
+    snprintf(request->op_id, sizeof(request->op_id), "%s", op->id);
+    return request;
+}
+
+/* Asks the engine for the account; reply, subscription and snapshot follow in ws_api_answer. */
+static void ask_snapshot(const struct op *op)
+{
+    struct engine_request *request = new_request(op, ENGINE_ACCOUNT, FRONT_WS_SNAPSHOT);
+    if (request == NULL) {
+        return;
+    }
+    memcpy(request->tap.tap.account, op->client->account, ADDRESS_BYTES);
+    taps_submit(op->server, request);
+}
+
 static void op_resume(const struct op *op)
 {
     static const char *const keys[] = {"channel", "after", NULL};
@@ -182,47 +198,24 @@ static void op_resume(const struct op *op)
     }
     const struct history_entry *entries[HISTORY_RESUMED];
     size_t count;
-    clients_subscribe(&op->server->clients, op->client, CHANNEL_ACCOUNT);
-    done(op);
     if (!history_since(&op->server->history, op->client->account, (uint64_t)after, entries,
                        &count)) {
         ask_snapshot(op);
         return;
     }
+    clients_subscribe(&op->server->clients, op->client, CHANNEL_ACCOUNT);
+    done(op);
     for (size_t i = 0; i < count; i++) {
         publish_to_client(op->server, op->client, CHANNEL_ACCOUNT, entries[i]->body,
                           entries[i]->length);
     }
 }
 
-/* A request on its way to the verify pool, or NULL when it was answered. */
-static struct engine_request *new_request(const struct op *op, enum front front)
-{
-    struct engine_request *request = taps_new(op->server, ENGINE_TAP, front, op->client->id);
-    if (request == NULL) {
-        refuse(op, REFUSAL_OVERLOADED, NULL, SERVER_RETRY_MS);
-        return NULL;
-    }
-    snprintf(request->op_id, sizeof(request->op_id), "%s", op->id);
-    return request;
-}
-
-static bool within_rate(const struct op *op)
-{
-    const int64_t wait_ms =
-        rate_limit_take(op->server->by_address, op->client->address, clock_elapsed_ns());
-    if (wait_ms == 0) {
-        return true;
-    }
-    refuse(op, REFUSAL_RATE_LIMITED, NULL, wait_ms);
-    return false;
-}
-
 static void op_tap(const struct op *op)
 {
     static const char *const more[] = {"op", "id", NULL};
     const struct text_view origin = {op->client->origin, strlen(op->client->origin)};
-    struct engine_request *request = new_request(op, FRONT_WS_TAP);
+    struct engine_request *request = new_request(op, ENGINE_TAP, FRONT_WS_TAP);
     if (request == NULL) {
         return;
     }
@@ -249,7 +242,7 @@ static void op_auth(const struct op *op)
         refuse(op, refusal.code, refusal.message, 0);
         return;
     }
-    struct engine_request *request = new_request(op, FRONT_WS_AUTH);
+    struct engine_request *request = new_request(op, ENGINE_TAP, FRONT_WS_AUTH);
     if (request == NULL) {
         return;
     }
@@ -273,34 +266,48 @@ static void op_ping(const struct op *op)
 
 /* --- Messages. --- */
 
-/* Fills op->name and op->id from the message; false when it was answered. */
-static bool read_head(struct op *op)
+/* Copies a member that is a string without NUL of 1 to `limit` bytes; false when it is not. */
+static bool take_word(const struct op *op, const char *key, char *to, size_t limit)
+{
+    struct text_view text;
+    if (strict_json_text(op->json, key, &text) != STRICT_JSON_STRING || text.length == 0 ||
+        text.length > limit || memchr(text.text, '\0', text.length) != NULL) {
+        return false;
+    }
+    memcpy(to, text.text, text.length);
+    to[text.length] = '\0';
+    return true;
+}
+
+/* Characters of valid UTF-8: all bytes but the continuing ones. */
+static size_t count_characters(const char *text)
+{
+    size_t count = 0;
+    for (; *text != '\0'; text++) {
+        count += ((unsigned char)*text & 0xc0) != 0x80;
+    }
+    return count;
+}
+
+/* Fills op->name and op->id from the message, each as far as it is good, so that an error repeats
+ * what the client can know it by. NULL, or what is wrong. */
+static const char *read_head(struct op *op)
 {
     struct text_view text;
     if (!strict_json_is_object(op->json)) {
-        refuse(op, REFUSAL_BAD_REQUEST, "a message is a JSON object", 0);
-        return false;
+        return "a message is a JSON object";
     }
-    const enum strict_json_member id = strict_json_text(op->json, "id", &text);
-    if (id == STRICT_JSON_STRING && text.length >= 1 && text.length <= LIMIT_REQUEST_ID &&
-        memchr(text.text, '\0', text.length) == NULL) {
-        memcpy(op->id, text.text, text.length);
-        op->id[text.length] = '\0';
-    } else if (id != STRICT_JSON_ABSENT) {
-        refuse(op, REFUSAL_BAD_REQUEST, "id: wanted as a string of 1 to 64 bytes", 0);
-        return false;
+    const bool named = take_word(op, "op", op->name, sizeof(op->name) - 1);
+    if (strict_json_text(op->json, "id", &text) != STRICT_JSON_ABSENT &&
+        (!take_word(op, "id", op->id, LIMIT_REQUEST_ID_BYTES) ||
+         count_characters(op->id) > LIMIT_REQUEST_ID)) {
+        op->id[0] = '\0';
+        return "id: wanted as a string of 1 to 64 characters";
     }
-    if (strict_json_text(op->json, "op", &text) == STRICT_JSON_STRING &&
-        text.length < sizeof(op->name) && memchr(text.text, '\0', text.length) == NULL) {
-        memcpy(op->name, text.text, text.length);
-        op->name[text.length] = '\0';
-        return true;
-    }
-    refuse(op, REFUSAL_BAD_REQUEST, "op: wanted as a string", 0);
-    return false;
+    return named ? NULL : "op: wanted as a string";
 }
 
-static void run_op(struct op *op)
+static void run_op(const struct op *op)
 {
     static const struct {
         const char *name;
@@ -311,9 +318,6 @@ static void run_op(struct op *op)
                {"auth", op_auth},
                {"tap", op_tap},
                {"ping", op_ping}};
-    if (!read_head(op) || !within_rate(op)) {
-        return;
-    }
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
         if (strcmp(ops[i].name, op->name) == 0) {
             ops[i].run(op);
@@ -338,7 +342,7 @@ void ws_api_open(void *context, uint64_t id, const char *origin, const struct ht
         return;
     }
     snprintf(client->origin, sizeof(client->origin), "%s", server_origin(server, origin));
-    memcpy(client->address, peer->address, sizeof(client->address));
+    rate_limit_ip_key(client->rate_key, peer->address);
 }
 
 void ws_api_message(void *context, uint64_t id, const char *text, size_t length)
@@ -349,14 +353,28 @@ void ws_api_message(void *context, uint64_t id, const char *text, size_t length)
         return;
     }
     struct op op = {.server = server, .client = client};
-    struct strict_json *json;
+    struct strict_json *json = NULL;
     struct strict_json_problem problem;
-    if (strict_json_parse(text, length, &json, &problem) != STATUS_OK) {
-        refuse(&op, REFUSAL_BAD_REQUEST, problem.text, 0);
-        return;
+    const char *wrong = problem.text;
+    enum refusal_code code = REFUSAL_BAD_REQUEST;
+    const enum status status = strict_json_parse(text, length, &json, &problem);
+    if (status == STATUS_OK) {
+        op.json = json;
+        wrong = read_head(&op);
+    } else if (status == STATUS_NO_MEMORY) {
+        wrong = NULL;
+        code = REFUSAL_OVERLOADED;
     }
-    op.json = json;
-    run_op(&op);
+    /* Every message has its price, malformed ones too. */
+    const int64_t wait_ms =
+        rate_limit_take(server->by_address, client->rate_key, clock_elapsed_ns());
+    if (wait_ms > 0) {
+        refuse(&op, REFUSAL_RATE_LIMITED, NULL, wait_ms);
+    } else if (op.json == NULL || wrong != NULL) {
+        refuse(&op, code, wrong, code == REFUSAL_OVERLOADED ? SERVER_RETRY_MS : 0);
+    } else {
+        run_op(&op);
+    }
     strict_json_free(json);
 }
 
@@ -436,14 +454,22 @@ static void finish_auth(struct server *server, const struct engine_request *requ
     reply_result(server, client->id, "auth", request->op_id, "{}", 2);
 }
 
-static void send_snapshot(struct server *server, const struct engine_request *request)
+/* The engine's view of the account comes in order with the updates: whatever was told before is in
+ * it, whatever follows is after it. So the subscription begins here, without a gap. */
+static void finish_resume(struct server *server, const struct engine_request *request)
 {
     const struct engine_answer *answer = &request->answer;
     struct client *client = clients_find(&server->clients, request->connection);
-    if (client == NULL || !client->subscribed[CHANNEL_ACCOUNT] ||
-        memcmp(client->account, request->tap.tap.account, ADDRESS_BYTES) != 0) {
+    if (client == NULL) {
         return;
     }
+    if (memcmp(client->account, request->tap.tap.account, ADDRESS_BYTES) != 0) {
+        reply_error(server, client->id, "resume", request->op_id, REFUSAL_SESSION_EXPIRED,
+                    "the connection was authenticated for another account meanwhile", NULL);
+        return;
+    }
+    clients_subscribe(&server->clients, client, CHANNEL_ACCOUNT);
+    reply_result(server, client->id, "resume", request->op_id, "{}", 2);
     struct json body = {0};
     client_event_account_snapshot(&body, answer->seq, answer->time_ms, client->account,
                                   &answer->account, server->board.config.market, answer->bets,
@@ -452,16 +478,20 @@ static void send_snapshot(struct server *server, const struct engine_request *re
     json_text_free(&body);
 }
 
+static const char *op_of(const struct engine_request *request)
+{
+    return request->channel == FRONT_WS_AUTH       ? "auth"
+           : request->channel == FRONT_WS_SNAPSHOT ? "resume"
+                                                   : "tap";
+}
+
 void ws_api_answer(struct server *server, const struct engine_request *request)
 {
     const struct engine_answer *answer = &request->answer;
-    const char *op = request->channel == FRONT_WS_AUTH ? "auth" : "tap";
     switch (answer->kind) {
     case ANSWER_REFUSED:
-        if (request->channel != FRONT_WS_SNAPSHOT) {
-            reply_error(server, request->connection, op, request->op_id, answer->refusal.code,
-                        answer->refusal.message, &answer->extras);
-        }
+        reply_error(server, request->connection, op_of(request), request->op_id,
+                    answer->refusal.code, answer->refusal.message, &answer->extras);
         break;
     case ANSWER_BET:
         answer_bet(server, request);
@@ -473,7 +503,7 @@ void ws_api_answer(struct server *server, const struct engine_request *request)
         finish_auth(server, request);
         break;
     case ANSWER_ACCOUNT:
-        send_snapshot(server, request);
+        finish_resume(server, request);
         break;
     }
 }
