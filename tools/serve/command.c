@@ -11,7 +11,6 @@
 #include "tools/options.h"
 #include "tools/serve/server.h"
 
-#define MAILBOX_UPDATES 16384
 #define RATE_KEYS       65536
 #define CLOSE_MS        250 /* from the end of intake to the close of the sockets */
 #define FAILED_DRAIN_MS 50
@@ -299,8 +298,8 @@ static int open_workers(struct server *server)
                                              .queue_jobs = SERVER_TAPS_MAX,
                                              .context = server,
                                              .done = on_verified_jobs};
-    if (mailbox_open(&server->updates, &server->loop, MAILBOX_UPDATES, taps_on_update, server) !=
-            STATUS_OK ||
+    if (mailbox_open(&server->updates, &server->loop, 2 * SERVER_UPDATES_MAX, taps_on_update,
+                     server) != STATUS_OK ||
         mailbox_open(&server->verified, &server->loop, SERVER_TAPS_MAX, taps_on_verified, server) !=
             STATUS_OK ||
         mailbox_open(&server->finished, &server->loop, READS_QUEUE, on_read, server) != STATUS_OK ||

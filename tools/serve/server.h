@@ -33,8 +33,13 @@
 #define SERVER_ORIGINS_MAX 16
 #define SERVER_TAPS_MAX    8192 /* taps between the loop and their answer; one more is OVERLOADED */
 #define SERVER_ERROR_BYTES 1024
-#define SERVER_DRAIN_MS    1000 /* from SIGTERM to the close of the sockets */
-#define SERVER_RETRY_MS    200  /* advice with OVERLOADED */
+/* Updates between engine and loop; more wait in the engine, and make it refuse. Its mailbox has as
+ * much room again for the shut-down, when the loop waits for the engine and takes nothing: then at
+ * most one update for each backlog entry, each tap and each grid record is still to come. */
+#define SERVER_UPDATES_MAX 16384
+_Static_assert(ENGINE_BACKLOG_MAX + SERVER_TAPS_MAX + 1024 < SERVER_UPDATES_MAX, "the end fits");
+#define SERVER_DRAIN_MS 1000 /* from SIGTERM to the close of the sockets */
+#define SERVER_RETRY_MS 200  /* advice with OVERLOADED */
 
 struct admin_socket;
 
@@ -64,7 +69,7 @@ struct server {
     int exit_code;
     bool draining;
     bool ending;                    /* the shut-down has begun */
-    bool closing;                   /* the threads have ended */
+    _Atomic bool closing;           /* the threads are being ended */
     bool intake_stopped;            /* the clock has jumped: no input is taken any more */
     char error[SERVER_ERROR_BYTES]; /* of a start that failed: one line */
 

@@ -67,6 +67,9 @@ static int exit_code_of(enum status status)
 static bool on_update(void *context, struct engine_update *update)
 {
     struct server *server = context;
+    if (!server->closing && mailbox_depth(server->updates) >= SERVER_UPDATES_MAX) {
+        return false;
+    }
     return mailbox_post(server->updates, update) == STATUS_OK;
 }
 
