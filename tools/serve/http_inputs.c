@@ -60,6 +60,7 @@ void http_post_bet(struct http_call *call)
     const bool good = tap_request_parse(json, origin, NULL, &request->tap, &refusal);
     strict_json_free(json);
     if (!good) {
+        taps_count_refused(server, refusal.code);
         request->answer = (struct engine_answer){.kind = ANSWER_REFUSED, .refusal = refusal};
         http_api_answer(server, request);
         taps_free(server, request);

@@ -166,6 +166,10 @@ void taps_submit(struct server *server, struct engine_request *request);
 void taps_refuse(struct server *server, struct engine_request *request, enum refusal_code code,
                  int64_t retry_after_ms);
 
+/* Counts a tap that was refused without a record (rules.md section 6, step 1): `deliver` does it
+ * for requests, the fronts for what they refuse themselves. */
+void taps_count_refused(struct server *server, enum refusal_code code);
+
 /* Mailbox callbacks. */
 void taps_on_verified(void *server, void *request);
 void taps_on_update(void *server, void *update);

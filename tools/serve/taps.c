@@ -44,8 +44,34 @@ void taps_free(struct server *server, struct engine_request *request)
     free(request);
 }
 
+void taps_count_refused(struct server *server, enum refusal_code code)
+{
+    static const enum reason reasons[] = {
+#define X(name, number) REASON_##name,
+        REASON_LIST(X)
+#undef X
+    };
+    if (code == REFUSAL_INTERNAL) {
+        return; /* nobody knows what became of it */
+    }
+    const enum bet_state no_bet = (enum bet_state)0;
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (refusal_of_reason(reasons[i]) == code) {
+            metrics_count_bet(server->metrics, no_bet, reasons[i]);
+            return;
+        }
+    }
+    /* Signatures, rates, draining: no reasons of the state machine, so they count as "other". */
+    metrics_count_bet(server->metrics, no_bet, (enum reason)UINT16_MAX);
+}
+
 static void deliver(struct server *server, struct engine_request *request)
 {
+    const struct engine_answer *answer = &request->answer;
+    if (request->kind == ENGINE_TAP && request->channel != FRONT_WS_AUTH &&
+        answer->kind == ANSWER_REFUSED && answer->extras.bet == 0) {
+        taps_count_refused(server, answer->refusal.code);
+    }
     switch ((enum front)request->channel) {
     case FRONT_HTTP:
         http_api_answer(server, request);

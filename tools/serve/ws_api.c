@@ -222,6 +222,7 @@ static void op_tap(const struct op *op)
     struct refusal refusal;
     if (!tap_request_parse(op->json, origin, more, &request->tap, &refusal)) {
         taps_free(op->server, request);
+        taps_count_refused(op->server, refusal.code);
         refuse(op, refusal.code, refusal.message, 0);
         return;
     }

@@ -204,16 +204,29 @@ static void routes_answer_as_the_interface_says(void **state)
     }
 }
 
+#define ONES_64 "1111111111111111111111111111111111111111111111111111111111111111"
+#define FORGED_TAP                                                                                 \
+    "{\"account\":\"" ADDRESS "\",\"market\":\"BTC-USD\",\"column\":\"1732077300000\","            \
+    "\"band\":\"4861\",\"stake\":\"1500000\",\"min_mult\":\"210\",\"config\":\"1\","               \
+    "\"nonce\":\"00000000000000000000000000000000\",\"time\":\"1732077288123\","                   \
+    "\"sig\":\"0x" ONES_64 ONES_64 "1b\"}"
+
 /* Proves that every answer is counted under its own route and code: the page, health, errors of the
  * HTTP layer and methods that are refused. */
 static void every_answer_is_counted(void **state)
 {
     static const char *const lines[] = {
-        "{route=\"/livez\",code=\"200\"}",     "{route=\"page\",code=\"200\"}",
-        "{route=\"/metrics\",code=\"200\"}",   "{route=\"/v1/bets\",code=\"405\"}",
-        "{route=\"/v1/bets\",code=\"415\"}",   "{route=\"/v1/time\",code=\"403\"}",
-        "{route=\"/v1/bets/*\",code=\"404\"}", "{route=\"other\",code=\"404\"}",
+        "{route=\"/livez\",code=\"200\"}",
+        "{route=\"page\",code=\"200\"}",
+        "{route=\"/metrics\",code=\"200\"}",
+        "{route=\"/v1/bets\",code=\"405\"}",
+        "{route=\"/v1/bets\",code=\"415\"}",
+        "{route=\"/v1/time\",code=\"403\"}",
+        "{route=\"/v1/bets/*\",code=\"404\"}",
+        "{route=\"other\",code=\"404\"}",
         "{route=\"other\",code=\"400\"}",
+        "tapline_bets_total{state=\"refused\",reason=\"BAD_REQUEST\"}",
+        "tapline_bets_total{state=\"refused\",reason=\"other\"}", /* the bad signature */
     };
     (void)state;
     (void)ask("GET", "/livez", "", "");
@@ -224,6 +237,8 @@ static void every_answer_is_counted(void **state)
     (void)ask("GET", "/v1/bets/7777", "", "");
     (void)ask("GET", "/v1/time", "Origin: http://evil.example\r\n", "");
     (void)ask("GET", "/v1/time", "Bad Header\r\n", "");
+    assert_int_equal(ask("POST", "/v1/bets", JSON_TYPE, "{}"), 400);
+    assert_int_equal(ask("POST", "/v1/bets", JSON_TYPE, FORGED_TAP), 401);
     (void)ask("GET", "/metrics", "", "");
     assert_int_equal(ask("GET", "/metrics", "", ""), 200);
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
