@@ -79,13 +79,19 @@ static void send_line(struct admin_connection *connection, const struct json *js
     }
 }
 
+static void send_refusal_with(struct admin_connection *connection, enum refusal_code code,
+                              const char *message, const struct refusal_extras *extras)
+{
+    struct json json = {0};
+    refusal_json(&json, code, message, extras);
+    send_line(connection, &json);
+    json_text_free(&json);
+}
+
 static void send_refusal(struct admin_connection *connection, enum refusal_code code,
                          const char *message)
 {
-    struct json json = {0};
-    refusal_json(&json, code, message, NULL);
-    send_line(connection, &json);
-    json_text_free(&json);
+    send_refusal_with(connection, code, message, NULL);
 }
 
 static void send_seq(struct admin_connection *connection, uint64_t seq)
@@ -118,7 +124,8 @@ void admin_socket_answer(struct server *server, const struct engine_request *req
     if (answer->kind == ANSWER_APPLIED) {
         send_seq(connection, answer->seq);
     } else {
-        send_refusal(connection, answer->refusal.code, answer->refusal.message);
+        send_refusal_with(connection, answer->refusal.code, answer->refusal.message,
+                          &answer->extras);
     }
     connection->waiting = false;
     next_line(connection);

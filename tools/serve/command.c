@@ -389,7 +389,7 @@ static void on_signal(uv_signal_t *handle, int number)
 static void on_failure(uv_async_t *handle)
 {
     struct server *server = handle->data;
-    server_shut_down(server, server->failed_code, "the journal has failed");
+    server_shut_down(server, server->failed_code, "the server has failed");
 }
 
 static void on_gauges(uv_timer_t *handle)
@@ -437,6 +437,9 @@ static void first_board(struct server *server)
     memcpy(server->board.digest, applier_digest(server->applier), HASH_BYTES);
     if (machine_config(machine) != NULL) {
         server->board.config = *machine_config(machine);
+        server->board.grid = malloc(sizeof(*server->board.grid));
+        CHECK(server->board.grid != NULL);
+        machine_grid(machine, server->board.grid);
     }
     server->last_grid_ms = server->board.market.last_grid_ms;
 }

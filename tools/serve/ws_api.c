@@ -344,6 +344,9 @@ void ws_api_open(void *context, uint64_t id, const char *origin, const struct ht
     }
     snprintf(client->origin, sizeof(client->origin), "%s", server_origin(server, origin));
     rate_limit_ip_key(client->rate_key, peer->address);
+    if (rate_limit_take(server->by_address, client->rate_key, clock_elapsed_ns()) > 0) {
+        ws_close(server->ws, id, WS_CLOSE_TRY_LATER, "too many requests of this address");
+    }
 }
 
 void ws_api_message(void *context, uint64_t id, const char *text, size_t length)

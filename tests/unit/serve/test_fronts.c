@@ -54,12 +54,11 @@ static void serve(int output)
     _exit(command_serve(8, argv));
 }
 
-static int start_server(void **state)
+/* Starts a server on live.dir and waits for its ready line. */
+static void launch(void)
 {
-    (void)state;
     int ends[2];
     char line[256];
-    sample_directory(live.dir);
     assert_int_equal(pipe(ends), 0);
     fflush(NULL);
     live.pid = fork();
@@ -77,19 +76,32 @@ static int start_server(void **state)
     const char *colon = strrchr(line, ':');
     assert_non_null(colon);
     live.port = (uint16_t)atoi(colon + 1);
-    return live.port == 0;
 }
 
 /* SIGTERM, twice, must end it with 0. */
-static int stop_server(void **state)
+static bool end(void)
 {
-    (void)state;
     int status = 0;
     kill(live.pid, SIGTERM);
     kill(live.pid, SIGTERM);
     assert_int_equal(waitpid(live.pid, &status, 0), live.pid);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int start_server(void **state)
+{
+    (void)state;
+    sample_directory(live.dir);
+    launch();
+    return live.port == 0;
+}
+
+static int stop_server(void **state)
+{
+    (void)state;
+    const bool good = end();
     sample_remove_directory(live.dir);
-    return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return !good;
 }
 
 /* --- HTTP. --- */
@@ -248,6 +260,22 @@ static void every_answer_is_counted(void **state)
     }
 }
 
+/* Proves that a server which starts again shows the market of its journal with the ready line, and
+ * not only from the next price on; and that a drained one ends with 0. */
+static void a_restart_shows_the_grid_at_once(void **state)
+{
+    (void)state;
+    assert_true(end());
+    launch();
+    assert_int_equal(ask("GET", "/v1/grid", "", ""), 200);
+    assert_int_equal(ask("GET", "/v1/index", "", ""), 200);
+    assert_int_equal(ask("GET", "/metrics", "", ""), 200);
+    assert_non_null(strstr(answer, "tapline_ledger_imbalance_micro 0\n"));
+    assert_null(strstr(answer, "tapline_integrity_last_ok_timestamp 0.000"));
+    assert_int_equal(ask("GET", "/v1/accounts/" ADDRESS, "", ""), 200);
+    assert_non_null(strstr(answer, "\"available\":\"7\""));
+}
+
 /* --- WebSocket. --- */
 
 static struct net_frame frame;
@@ -385,7 +413,8 @@ static void auth_text(int64_t time_ms, char *to, size_t bytes)
 }
 
 /* Proves the way to one's own events: auth with a fresh signature (an old one is TIME_SKEW with the
- * server's time), subscribe, and resume, which replays or shows nothing, for a new account. */
+ * server's time), then resume, which replays the account's events, first none and then
+ * the one there is. */
 static void auth_opens_the_account_channel(void **state)
 {
     char text[1024];
@@ -408,6 +437,15 @@ static void auth_opens_the_account_channel(void **state)
     (void)hear(fd, "{\"type\":\"reply\",\"op\":\"auth\",\"id\":\"a\",\"result\":{}}");
     say(fd, "{\"op\":\"resume\",\"channel\":\"account\",\"after\":\"0\"}");
     (void)hear(fd, "{\"type\":\"reply\",\"op\":\"resume\",");
+    const char *account = strstr(text, "0x");
+    char body[160];
+    snprintf(body, sizeof(body), "{\"account\":\"%.42s\",\"amount\":\"9\"}", account);
+    assert_int_equal(ask("POST", "/v1/demo/deposit", JSON_TYPE, body), 200);
+    assert_non_null(strstr(hear(fd, "{\"channel\":\"account\",\"n\":1,"),
+                           "\"type\":\"balance\",\"available\":\"9\""));
+    say(fd, "{\"op\":\"resume\",\"channel\":\"account\",\"after\":\"0\"}");
+    (void)hear(fd, "{\"type\":\"reply\",\"op\":\"resume\",");
+    (void)hear(fd, "{\"channel\":\"account\",\"n\":2,"); /* the same once more, as asked for */
     close(fd);
 }
 
@@ -510,6 +548,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routes_answer_as_the_interface_says),
         cmocka_unit_test(every_answer_is_counted),
+        cmocka_unit_test(a_restart_shows_the_grid_at_once),
         cmocka_unit_test(each_op_has_one_answer),
         cmocka_unit_test(ids_count_in_characters),
         cmocka_unit_test(auth_opens_the_account_channel),
