@@ -110,7 +110,7 @@ def options():
     parser.add_argument("--tapline", required=True, metavar="PROGRAM")
     parser.add_argument("--make-history", required=True, metavar="PROGRAM")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")))
-    parser.add_argument("--seeds", type=int, default=int(os.environ.get("SEEDS", "200")))
+    parser.add_argument("--seeds", type=int, default=int(os.environ.get("SEEDS", "300")))
     parser.add_argument("--points", type=int, default=600, help="grid points of a history")
     parser.add_argument("--keep", action="store_true", help="leave the data directories")
     return parser.parse_args()

@@ -64,12 +64,30 @@ static void change_config(struct story *story)
     history_put(&story->history, &input);
 }
 
+/* When a W is pending: another one in the ms in which that is allowed again, or just before. */
+static void maybe_change_band(struct story *story, int64_t limit_ms)
+{
+    struct history *history = &story->history;
+    struct market_view market;
+    machine_market(history_machine(history), &market);
+    const int64_t at_ms = market.band_e4_from - history_between(history, 0, 1);
+    if (at_ms < history->now_ms || at_ms > limit_ms || history_chance(history, 500)) {
+        return;
+    }
+    history->now_ms = at_ms;
+    struct input input = {.kind = INPUT_CONFIG};
+    market_change_band(history, story->prices.price_e4, &input.of.config);
+    history_put(history, &input);
+}
+
 /* One record that is not the next grid point's. */
 static void act(struct story *story)
 {
     struct history *history = &story->history;
     const int64_t what = history_between(history, 0, 999);
-    if (what < 700) {
+    if (story->players.again != NULL) {
+        players_repeat(&story->players, history);
+    } else if (what < 700) {
         players_tap(&story->players, history);
     } else if (what < 770) {
         players_repeat(&story->players, history);
@@ -86,10 +104,38 @@ static void act(struct story *story)
     }
 }
 
+/* The first bet that waits for its price. */
+static void note_waiting(void *context, const struct bet *bet)
+{
+    int64_t *accepted_at_ms = context;
+    if (bet->state == BET_ACCEPTED && *accepted_at_ms == 0) {
+        *accepted_at_ms = bet->accepted_at_ms;
+    }
+}
+
+/* No tick until the last moment at which a waiting bet can be priced, or one tick longer. */
+static void starve_waiting(struct story *story)
+{
+    struct history *history = &story->history;
+    const struct config *config = machine_config(history_machine(history));
+    int64_t accepted_at_ms = 0;
+    machine_each_open_bet(history_machine(history), &accepted_at_ms, note_waiting);
+    if (accepted_at_ms != 0) {
+        const int64_t last_ms = accepted_at_ms + config->pricing_delay_ms + 2000;
+        story->quiet_until_ms =
+            (last_ms / config->tick_ms + history_between(history, 0, 1)) * config->tick_ms;
+        story->silent = history_chance(history, 500);
+    }
+}
+
 /* The lengths at which the breaker, a waiting bet or a late tick change their minds. */
 static void maybe_fall_quiet(struct story *story)
 {
     struct history *history = &story->history;
+    if (history_chance(history, 10)) {
+        starve_waiting(story);
+        return;
+    }
     if (!history_chance(history, 20)) {
         return;
     }
@@ -140,6 +186,7 @@ static void pass_grid_point(struct story *story)
         history->now_ms = players_aim(&story->players, history, limit_ms);
         act(story);
     }
+    maybe_change_band(story, limit_ms);
     set_mood(story);
     maybe_fall_quiet(story);
     reach_grid_point(story);

@@ -142,6 +142,12 @@ static void spoil(struct history *history, const struct config *now, struct conf
     }
 }
 
+void market_change_band(struct history *history, int64_t price_e4, struct config_change *change)
+{
+    *change = (struct config_change){.market_given = false};
+    give(change, CONFIG_band_e4, draw_band_e4(history, price_e4));
+}
+
 void market_change(struct history *history, int64_t price_e4, struct config_change *change)
 {
     const struct config *now = machine_config(history_machine(history));

@@ -12,4 +12,7 @@ void market_draw(struct history *history, const char *market, int64_t price_e4,
 /* A later Config record: a few keys, legal or not. */
 void market_change(struct history *history, int64_t price_e4, struct config_change *change);
 
+/* A Config record of a new W and nothing else. */
+void market_change_band(struct history *history, int64_t price_e4, struct config_change *change);
+
 #endif

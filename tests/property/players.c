@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "statemachine/machine.h"
+#include "tests/property/stakes.h"
 
 static const uint8_t signature[LIMIT_SIGNATURE_BYTES] = {1}; /* never checked here */
 
@@ -39,18 +40,6 @@ static int64_t draw_message_ms(struct history *history)
         return history->now_ms + PICK(history, -30001, -30000, 5000, 5001, -90001, 600000);
     }
     return history->now_ms - history_between(history, 0, 3000);
-}
-
-static int64_t draw_stake(struct history *history, const struct config *config)
-{
-    if (history_chance(history, 60)) {
-        return PICK(history, config->stake_min - 1, config->stake_max + 1, 0, -1, INT64_MAX);
-    }
-    const int64_t most = config->stake_max < 20000000 ? config->stake_max : 20000000;
-    return PICK(history, config->stake_min, config->stake_max,
-                history_between(history, config->stake_min, config->stake_max),
-                history_between(history, config->stake_min, most),
-                history_between(history, config->stake_min, most));
 }
 
 static int64_t draw_min_mult(struct history *history, int64_t mult)
@@ -101,6 +90,24 @@ static void spoil(const struct players *players, struct history *history, struct
     }
 }
 
+/* The cell with the greatest or the least multiplier of all: one of them is near a bound. */
+static void aim_at_extreme(struct history *history, const struct grid_view *grid, uint32_t first,
+                           struct tap *tap, int64_t *mult)
+{
+    const bool greatest = history_chance(history, 700);
+    for (uint32_t i = first; i < grid->column_count; i++) {
+        const struct column_view *column = &grid->columns[i];
+        for (uint32_t j = 0; j < column->cell_count; j++) {
+            const int64_t here = column->cells[j].mult_centi;
+            if (greatest ? here > *mult : here < *mult) {
+                *mult = here;
+                tap->column_ms = column->column_ms;
+                tap->band = column->cells[j].band;
+            }
+        }
+    }
+}
+
 /* A cell on offer where there is one, else the one the price is in. */
 static void aim_at_cell(struct history *history, struct tap *tap, int64_t *mult)
 {
@@ -130,6 +137,9 @@ static void aim_at_cell(struct history *history, struct tap *tap, int64_t *mult)
                                history_between(history, middle > 0 ? middle - 1 : 0, middle));
         tap->band = column->cells[i].band;
         *mult = column->cells[i].mult_centi;
+    }
+    if (history_chance(history, 150)) {
+        aim_at_extreme(history, &grid, first, tap, mult);
     }
 }
 
@@ -162,14 +172,13 @@ void players_tap(struct players *players, struct history *history)
     memcpy(tap->account, draw_player(players, history), ADDRESS_BYTES);
     players->nonces += 1;
     number_bytes(tap->nonce, players->nonces);
-    const struct config *config = machine_config(history_machine(history));
-    if (config != NULL) {
+    if (machine_config(history_machine(history)) != NULL) {
         struct market_view market;
         machine_market(history_machine(history), &market);
         int64_t mult;
         aim_at_cell(history, tap, &mult);
         tap->config = (int64_t)market.epoch;
-        tap->stake_micro = draw_stake(history, config);
+        tap->stake_micro = stakes_draw(history, tap, mult);
         tap->min_mult_centi = draw_min_mult(history, mult);
         if (history_chance(history, 120)) {
             spoil(players, history, tap);
@@ -185,8 +194,10 @@ void players_repeat(struct players *players, struct history *history)
         return;
     }
     const uint64_t kept = players->taps < PLAYERS_PAST ? players->taps : PLAYERS_PAST;
-    struct tap *past = &players->past_taps[random_below(&history->random, kept)];
-    struct tap tap = *past;
+    const bool aimed = players->again != NULL;
+    struct tap tap =
+        aimed ? *players->again : players->past_taps[random_below(&history->random, kept)];
+    players->again = NULL;
     switch (history_between(history, 0, 9)) {
     case 0:
         tap.stake_micro ^= 1;
@@ -322,7 +333,7 @@ void players_fund(struct players *players, struct history *history)
 
 /* --- Time --- */
 
-static int64_t draw_bound(const struct players *players, struct history *history)
+static int64_t draw_bound(struct history *history)
 {
     const struct config *config = machine_config(history_machine(history));
     struct market_view market;
@@ -348,19 +359,38 @@ static int64_t draw_bound(const struct players *players, struct history *history
     case 5: /* gives up exactly at a grid point */
         return grid_ms + history_between(history, 0, 3) * config->tick_ms -
                (config->pricing_delay_ms + 2000) % config->tick_ms + one;
-    default: { /* a nonce is past */
-        const uint64_t kept = players->taps < PLAYERS_PAST ? players->taps : PLAYERS_PAST;
-        const uint64_t i = kept == 0 ? 0 : random_below(&history->random, kept);
-        return players->past_taps[i].message_ms + 90000 + one;
-    }
+    default:
+        return market.last_tick_ms + config->critical_ms + one;
     }
 }
 
-int64_t players_aim(const struct players *players, struct history *history, int64_t limit_ms)
+/* A moment at which the nonce of some past tap is just still, or no longer, kept; 0 when none is
+ * near. That tap is what players_repeat shows next. */
+static int64_t aim_at_nonce(struct players *players, struct history *history, int64_t limit_ms)
 {
+    const uint64_t kept = players->taps < PLAYERS_PAST ? players->taps : PLAYERS_PAST;
+    for (uint64_t i = 0; i < kept; i++) {
+        const int64_t end_ms = players->past_taps[i].message_ms + 90000;
+        const int64_t at_ms = end_ms + history_between(history, 0, 1);
+        if (at_ms >= history->now_ms && at_ms <= limit_ms) {
+            players->again = &players->past_taps[i];
+            return at_ms;
+        }
+    }
+    return 0;
+}
+
+int64_t players_aim(struct players *players, struct history *history, int64_t limit_ms)
+{
+    if (machine_config(history_machine(history)) != NULL && history_chance(history, 30)) {
+        const int64_t at_ms = aim_at_nonce(players, history, limit_ms);
+        if (at_ms != 0) {
+            return at_ms;
+        }
+    }
     if (machine_config(history_machine(history)) != NULL && history_chance(history, 500)) {
         for (int attempt = 0; attempt < 4; attempt++) {
-            const int64_t bound_ms = draw_bound(players, history);
+            const int64_t bound_ms = draw_bound(history);
             if (bound_ms >= history->now_ms && bound_ms <= limit_ms) {
                 return bound_ms;
             }

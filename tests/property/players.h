@@ -6,7 +6,7 @@
 #include "tests/property/history.h"
 
 #define PLAYERS_MAX  16
-#define PLAYERS_PAST 64 /* taps and transfers that may come again */
+#define PLAYERS_PAST 512 /* taps and transfers that may come again */
 
 struct past_transfer {
     enum input_kind kind;
@@ -24,6 +24,7 @@ struct players {
     uint64_t taps;
     uint64_t transfers;
     struct tap past_taps[PLAYERS_PAST];
+    const struct tap *again; /* the moment was chosen for this one: players_repeat shows it */
     struct past_transfer past_transfers[PLAYERS_PAST];
 };
 
@@ -42,6 +43,6 @@ void players_transfer(struct players *players, struct history *history);
 void players_fund(struct players *players, struct history *history);
 
 /* A moment in (now, limit_ms] at which a bound of the rules lies, else one soon after now. */
-int64_t players_aim(const struct players *players, struct history *history, int64_t limit_ms);
+int64_t players_aim(struct players *players, struct history *history, int64_t limit_ms);
 
 #endif

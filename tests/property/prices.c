@@ -11,7 +11,7 @@ void prices_open(struct prices *prices, struct history *history)
 {
     *prices = (struct prices){
         .base_e4 = PICK(history, 970000000, 970000000, 970000000, 600000000, 31234567, 5000000,
-                        40000, 999999000000),
+                        40000, 5, 999999000000),
         .source_count = (int)history_between(history, 1, PRICES_SOURCES),
         .violent = history_chance(history, 200),
         .bends = history_chance(history, 250),

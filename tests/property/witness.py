@@ -5,6 +5,7 @@ events alone do not name: which cap refused a bet, how many ticks made a settlem
 """
 
 import clockwork
+from book import Column
 
 # Every reason by which the rules refuse or void something without a session (rules.md 6, 7 and 8).
 REASONS = [
@@ -44,7 +45,18 @@ CORNERS = [
     "settled and priced in one step", "config record refused for a pending W", "win at the lower edge",
     "lost at the upper edge", "multiplier lowered by the skew", "bet on a band below zero"]
 
-WANTED = REASONS + RESULTS + POSTINGS + TURNS + CORNERS
+# The last value that is still on the right side of a comparison.
+EDGES = ["edge: " + name for name in (
+    "payouts of the cell at their cap", "loss of the column at its cap", "bankroll at the reserve",
+    "nonce in its last ms", "message 30,000 ms old", "message 5,000 ms ahead", "lead at its least",
+    "last column on offer", "tick as old as betting allows", "tick 1,000 ms old", "priced at t + D",
+    "decided at t + D + 2,000", "priced with the least lead", "multiplier at min_mult",
+    "multiplier 105", "multiplier 5,000", "stake at its least", "stake at its most", "last open bet",
+    "all of the balance staked", "account emptied", "bankroll drawn to the reserve", "amount 10^15",
+    "reference of 64 letters", "gap of degraded_ms", "gap of critical_ms", "spread at its widest",
+    "jump of half a band", "W changed at F")]
+
+WANTED = REASONS + RESULTS + POSTINGS + TURNS + CORNERS + EDGES
 
 
 def missing(seen):
@@ -60,16 +72,36 @@ class Witness:
     def _watch_caps(self):
         book, exposure = self.machine.book, self.machine.book.exposure
 
-        def watched(*arguments):
-            cap = exposure(*arguments)
+        def watched(bet, payout, config):
+            cap = exposure(bet, payout, config)
             if cap:
                 self.seen["cap " + cap] += 1
+            else:
+                self._met_caps(bet, payout, config)
             return cap
 
         book.exposure = watched
 
+    def _edge(self, name, reached):
+        self.seen["edge: " + name] += bool(reached)
+
+    def _met_caps(self, bet, payout, config):
+        book = self.machine.book
+        column = book.columns.get(bet.column) or Column()
+        after = column.loss_with(bet.band, payout, bet.stake)
+        d = max(after, 0) - max(column.loss(), 0)
+        self._edge("payouts of the cell at their cap",
+                   column.payouts.get(bet.band, 0) + payout == config["cell_payout_max"])
+        self._edge("loss of the column at its cap", after == config["column_loss_max"])
+        self._edge("bankroll at the reserve",
+                   d > 0 and book.balances["bankroll"] - d == config["house_reserve"])
+
     def before(self, record):
         machine = self.machine
+        self.last_tick = machine.breaker.last
+        self.band_from = machine.configuration.band_from
+        known = record["kind"] == "tap" and machine.nonces.get((record["account"], record["nonce"]))
+        self._edge("nonce in its last ms", known and known[2] == int(record["time"]))
         self.breaker = machine.breaker.state
         self.last_grid = machine.last_grid
         self.waiting = set(machine.waiting)
@@ -85,6 +117,10 @@ class Witness:
         elif kind in ("deposit", "withdrawal", "house_deposit", "house_withdrawal", "goodwill"):
             if not events and not postings:
                 self.seen["transfer repeated"] += 1
+            elif not events:
+                self._transfer(record)
+        elif kind == "config" and self.band_from == int(record["time"]):
+            self._edge("W changed at F", self.machine.configuration.band_from != self.band_from)
         elif kind == "config" and self.pending and events and "band_e4 is not yet" in events[0].get(
                 "problem", ""):
             self.seen["config record refused for a pending W"] += 1
@@ -95,9 +131,35 @@ class Witness:
         if not events:
             self.seen["tap repeated"] += 1
         elif events[0]["type"] != "tap:refused":
+            self._tap_edges(record, events)
             key = record["account"], record["nonce"]
             self.seen["nonce used again"] += key in self.used_nonces
             self.used_nonces.add(key)
+
+    def _tap_edges(self, record, events):
+        machine, config, t = self.machine, self.machine.config, int(record["time"])
+        bet = machine.bets[machine.seq]
+        self._edge("message 30,000 ms old", t - int(record["msg_time"]) == 30000)
+        self._edge("message 5,000 ms ahead", int(record["msg_time"]) - t == 5000)
+        if bet.accepted_at is None:
+            return
+        self._edge("lead at its least", bet.column - t == config["min_lead_ms"])
+        self._edge("last column on offer", bet.column == machine.configuration.last_offered(t))
+        self._edge("tick as old as betting allows", t - self.last_tick == config["degraded_ms"])
+        self._edge("tick 1,000 ms old", t - self.last_tick == 1000 and bet.tick is not None)
+        self._edge("stake at its least", bet.stake == config["stake_min"])
+        self._edge("stake at its most", bet.stake == config["stake_max"])
+        self._edge("last open bet", len(machine.book.open[bet.account]) == config["open_bets_max"])
+        self._edge("all of the balance staked", bet.state in ("accepted", "confirmed")
+                   and machine.book.available(bet.account) == 0)
+
+    def _transfer(self, record):
+        book, kind, amount = self.machine.book, record["kind"], int(record["amount"])
+        self._edge("account emptied", kind == "withdrawal" and book.available(record["account"]) == 0)
+        self._edge("bankroll drawn to the reserve", kind in ("house_withdrawal", "goodwill")
+                   and book.balances["bankroll"] == self.machine.config["house_reserve"])
+        self._edge("amount 10^15", amount == 10**15)
+        self._edge("reference of 64 letters", len(record["ref"]) == 64)
 
     def _grid_record(self, record, events):
         machine, seen = self.machine, self.seen
@@ -109,6 +171,13 @@ class Witness:
             seen["price tick short of the quorum"] += int(record["sources"]) < machine.config["quorum"]
         if machine.breaker.state != self.breaker:
             seen["breaker %s to %s" % (self.breaker, machine.breaker.state)] += 1
+        if self.last_tick is not None:
+            gap = machine.last_grid - self.last_tick
+            self._edge("gap of degraded_ms", gap == machine.config["degraded_ms"])
+            self._edge("gap of critical_ms", gap == machine.config["critical_ms"])
+        if machine.last_grid in machine.ticks:
+            self._edge("spread at its widest", int(record["spread"]) * 1000 == int(record["price"])
+                       or int(record["spread"]) == int(record["price"]) // 1000 > 0)
         for which, v in (("fast", machine.volatility.fast), ("slow", machine.volatility.slow)):
             seen["%s variance at its least" % which] += v == clockwork.V_LEAST
             seen["%s variance at its most" % which] += v == clockwork.V_MOST
@@ -126,6 +195,7 @@ class Witness:
             seen["column of no bets announced"] += 1
             return
         if column["state"] == "settled":
+            self._edge("jump of half a band", self._jumps_half(column))
             seen["settled by %d ticks" % sum(t["price"] is not None for t in column["ticks"])] += 1
         seen["column settled under a later W"] += int(column["column"]) >= machine.configuration.band_from > 0
         bets = [b for b in machine.bets.values()
@@ -137,6 +207,26 @@ class Witness:
         seen["win at the lower edge"] += any(b.lo == price for b in won)
         seen["lost at the upper edge"] += any(b.hi == price for b in bets if b.state == "lost")
 
+    def _jumps_half(self, column):
+        valid = [t for t in column["ticks"] if t["price"] is not None]
+        return any(a["set"] != b["set"]
+                   and 2 * abs(int(a["price"]) - int(b["price"])) == int(column["band_e4"])
+                   for a, b in zip(valid, valid[1:]))
+
+    def _confirmed(self, bet):
+        config = self.machine.config
+        self._edge("multiplier at min_mult", bet.mult == bet.min_mult)
+        self._edge("multiplier 105", bet.mult == 105)
+        self._edge("multiplier 5,000", bet.mult == 5000)
+        self._edge("priced with the least lead", bet.column - bet.tick == config["min_lead_ms"])
+        delay = config["pricing_delay_ms"]
+        self._edge("priced at t + D", delay > 0 and bet.tick == bet.time + delay)
+
+    def _last_moment(self, bet):
+        delay = self.machine.config["pricing_delay_ms"]
+        self._edge("decided at t + D + 2,000",
+                   delay > 0 and bet.tick is not None and bet.tick == bet.time + delay + 2000)
+
     def _bets(self, record, events):
         seen, machine = self.seen, self.machine
         for event in events:
@@ -144,11 +234,14 @@ class Witness:
                 bet = machine.bets[int(event["bet"])]
                 accepted = bet.accepted_at is not None
                 seen[("accepted bet rejected " if accepted else "refused tap ") + event["reason"]] += 1
+                self._last_moment(bet)
                 if event["reason"] == "NO_PRICE":
                     late = bet.bet in self.waiting
                     seen["NO_PRICE by lateness" if late else "NO_PRICE of an old tick"] += 1
             elif event["type"] == "bet:confirmed":
                 bet = machine.bets[int(event["bet"])]
+                self._confirmed(bet)
+                self._last_moment(bet)
                 seen["bet on a band below zero"] += bet.band < 0
                 column = machine.book.columns[bet.column]
                 before = column.payouts[bet.band] - bet.payout

@@ -73,12 +73,17 @@ class Configuration:
     def __init__(self):
         self.now = None  # the keys in force
         self.epoch = 0
-        self.band_from = 0  # W holds for columns >= this
-        self.band_before = 0
+        self.band_from = 0  # the W in force holds for columns >= this
+        self.bands = []  # (first column, W), every W there ever was
         self._offered_to = 0  # last column that was ever on offer when a Config was applied
 
     def band_width(self, column):
-        return self.band_before if column < self.band_from else self.now["band_e4"]
+        """W(T). A column that no grid record has settled yet keeps its W through any number of
+        changes, so all of them are remembered."""
+        for first, width in reversed(self.bands):
+            if column >= first:
+                return width
+        return self.bands[0][1]
 
     def last_offered(self, time):
         c = self.now["column_ms"]
@@ -92,7 +97,7 @@ class Configuration:
         if wrong:
             return wrong
         if first:
-            self.band_from, self.band_before = 0, new["band_e4"]
+            self.band_from, self.bands = 0, [(0, new["band_e4"])]
         else:
             fixed = ["market"] + [key for key, rule in KEYS.items() if rule[3]]
             for key in fixed:
@@ -104,8 +109,8 @@ class Configuration:
             if new["band_e4"] != self.now["band_e4"]:
                 if time < self.band_from:
                     return "an earlier band_e4 is not yet in force"
-                self.band_before = self.now["band_e4"]
                 self.band_from = self._offered_to + self.now["column_ms"]
+                self.bands.append((self.band_from, new["band_e4"]))
         self.now = new
         self.epoch += 1
         return None
