@@ -37,8 +37,17 @@ struct disk {
     enum status (*rename)(void *context, const char *from, const char *to);
     enum status (*remove)(void *context, const char *path);
     enum status (*sync_directory)(void *context, const char *path);
+    /* Optional, may be NULL: what the system said when a call last failed on this thread, with this
+     * status: "cannot open data/LOCK: Permission denied"; NULL when none failed so. */
+    const char *(*problem)(void *context, enum status status);
 };
 
 const struct disk *disk_posix(void);
+
+#define DISK_PROBLEM_BYTES 192
+
+/* The words for a status that a call of the disk just gave on this thread: what the system said,
+ * else the status' own. At most DISK_PROBLEM_BYTES with NUL; lives until the thread's next call. */
+const char *disk_problem(const struct disk *disk, enum status status);
 
 #endif

@@ -1,5 +1,6 @@
 /* The real disk: the journal's only system calls. EINTR is repeated, short reads and writes are
- * continued, nothing else is tried twice. */
+ * continued, nothing else is tried twice. What the system said of a failure is kept for the
+ * thread that asked, so that whoever tells of it can say why and of which file. */
 #define _GNU_SOURCE /* fallocate */
 #include <dirent.h>
 #include <errno.h>
@@ -17,11 +18,29 @@
 
 struct disk_file {
     int descriptor;
+    char path[];
 };
 
-static enum status status_of_errno(void)
+/* The last failure of this thread. */
+static _Thread_local enum status problem_status = STATUS_OK;
+static _Thread_local char problem_text[DISK_PROBLEM_BYTES];
+
+#define PROBLEM_PATH_BYTES 100
+
+static enum status fail(enum status status, const char *verb, const char *path, const char *why)
 {
-    switch (errno) {
+    const size_t length = strlen(path);
+    /* Of a long path the end is shown: there is the file's name. */
+    const bool cut = length > PROBLEM_PATH_BYTES;
+    problem_status = status;
+    (void)snprintf(problem_text, sizeof problem_text, "cannot %s %s%s: %s", verb, cut ? "..." : "",
+                   cut ? path + length - PROBLEM_PATH_BYTES : path, why); /* a cut text is one */
+    return status;
+}
+
+static enum status classify(int error)
+{
+    switch (error) {
     case ENOENT:
         return STATUS_NOT_FOUND;
     case ENOSPC:
@@ -36,9 +55,27 @@ static enum status status_of_errno(void)
     }
 }
 
-static enum status status_of_result(int result)
+static enum status status_of_errno(const char *verb, const char *path)
 {
-    return result == 0 ? STATUS_OK : status_of_errno();
+    const int error = errno;
+    return fail(classify(error), verb, path, strerrordesc_np(error));
+}
+
+static enum status status_of_result(int result, const char *verb, const char *path)
+{
+    return result == 0 ? STATUS_OK : status_of_errno(verb, path);
+}
+
+static const char *posix_problem(void *context, enum status status)
+{
+    (void)context;
+    return status == problem_status && status != STATUS_OK ? problem_text : NULL;
+}
+
+const char *disk_problem(const struct disk *disk, enum status status)
+{
+    const char *said = disk->problem == NULL ? NULL : disk->problem(disk->context, status);
+    return said != NULL ? said : status_text(status);
 }
 
 static enum status posix_make_directory(void *context, const char *path)
@@ -48,13 +85,14 @@ static enum status posix_make_directory(void *context, const char *path)
         return STATUS_OK;
     }
     if (errno != EEXIST) {
-        return status_of_errno();
+        return status_of_errno("make", path);
     }
     struct stat information;
     if (stat(path, &information) != 0) {
-        return status_of_errno();
+        return status_of_errno("make", path);
     }
-    return S_ISDIR(information.st_mode) ? STATUS_OK : STATUS_IO;
+    return S_ISDIR(information.st_mode) ? STATUS_OK
+                                        : fail(STATUS_IO, "make", path, "Not a directory");
 }
 
 static enum status posix_list(void *context, const char *path, void *visitor,
@@ -63,7 +101,7 @@ static enum status posix_list(void *context, const char *path, void *visitor,
     (void)context;
     DIR *directory = opendir(path);
     if (directory == NULL) {
-        return status_of_errno();
+        return status_of_errno("list", path);
     }
     errno = 0;
     for (const struct dirent *entry = readdir(directory); entry != NULL;
@@ -71,7 +109,7 @@ static enum status posix_list(void *context, const char *path, void *visitor,
         visit(visitor, entry->d_name);
         errno = 0;
     }
-    const enum status status = errno == 0 ? STATUS_OK : status_of_errno();
+    const enum status status = errno == 0 ? STATUS_OK : status_of_errno("list", path);
     (void)closedir(directory); /* opened for reading only: nothing can be lost */
     return status;
 }
@@ -86,14 +124,16 @@ static enum status posix_open(void *context, const char *path, bool create, bool
         descriptor = open(path, flags, 0640);
     } while (descriptor < 0 && errno == EINTR);
     if (descriptor < 0) {
-        return status_of_errno();
+        return status_of_errno("open", path);
     }
-    struct disk_file *opened = malloc(sizeof *opened);
+    const size_t path_bytes = strlen(path) + 1;
+    struct disk_file *opened = malloc(sizeof *opened + path_bytes);
     if (opened == NULL) {
         (void)close(descriptor); /* nothing was written */
         return STATUS_NO_MEMORY;
     }
     opened->descriptor = descriptor;
+    memcpy(opened->path, path, path_bytes);
     *file = opened;
     return STATUS_OK;
 }
@@ -105,7 +145,7 @@ static enum status posix_lock(void *context, struct disk_file *file)
     do {
         result = flock(file->descriptor, LOCK_EX | LOCK_NB);
     } while (result != 0 && errno == EINTR);
-    return status_of_result(result);
+    return status_of_result(result, "lock", file->path);
 }
 
 static enum status posix_size(void *context, struct disk_file *file, uint64_t *bytes)
@@ -113,7 +153,7 @@ static enum status posix_size(void *context, struct disk_file *file, uint64_t *b
     (void)context;
     struct stat information;
     if (fstat(file->descriptor, &information) != 0) {
-        return status_of_errno();
+        return status_of_errno("look at", file->path);
     }
     *bytes = (uint64_t)information.st_size;
     return STATUS_OK;
@@ -131,7 +171,7 @@ static enum status posix_read(void *context, struct disk_file *file, uint64_t of
             continue;
         }
         if (result < 0) {
-            return status_of_errno();
+            return status_of_errno("read", file->path);
         }
         if (result == 0) {
             break;
@@ -154,7 +194,8 @@ static enum status posix_write(void *context, struct disk_file *file, uint64_t o
             continue;
         }
         if (result <= 0) {
-            return result == 0 ? STATUS_IO : status_of_errno();
+            return result == 0 ? fail(STATUS_IO, "write", file->path, "nothing was written")
+                               : status_of_errno("write", file->path);
         }
         have += (size_t)result;
     }
@@ -173,7 +214,7 @@ static enum status posix_preallocate(void *context, struct disk_file *file, uint
     }
     if (fallocate(file->descriptor, FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)(bytes - at)) != 0 &&
         errno != EOPNOTSUPP && errno != EINTR) {
-        return status_of_errno();
+        return status_of_errno("allocate", file->path);
     }
     while (at < bytes) {
         const uint64_t left = bytes - at;
@@ -190,26 +231,26 @@ static enum status posix_preallocate(void *context, struct disk_file *file, uint
 static enum status posix_sync(void *context, struct disk_file *file)
 {
     (void)context;
-    return status_of_result(fdatasync(file->descriptor));
+    return status_of_result(fdatasync(file->descriptor), "sync", file->path);
 }
 
 static enum status posix_drop_cache(void *context, struct disk_file *file)
 {
     (void)context;
     errno = posix_fadvise(file->descriptor, 0, 0, POSIX_FADV_DONTNEED);
-    return errno == 0 ? STATUS_OK : status_of_errno();
+    return errno == 0 ? STATUS_OK : status_of_errno("drop the cache of", file->path);
 }
 
 static enum status posix_truncate(void *context, struct disk_file *file, uint64_t bytes)
 {
     (void)context;
-    return status_of_result(ftruncate(file->descriptor, (off_t)bytes));
+    return status_of_result(ftruncate(file->descriptor, (off_t)bytes), "truncate", file->path);
 }
 
 static enum status posix_close(void *context, struct disk_file *file)
 {
     (void)context;
-    const enum status status = status_of_result(close(file->descriptor));
+    const enum status status = status_of_result(close(file->descriptor), "close", file->path);
     free(file);
     return status;
 }
@@ -217,13 +258,13 @@ static enum status posix_close(void *context, struct disk_file *file)
 static enum status posix_rename(void *context, const char *from, const char *to)
 {
     (void)context;
-    return status_of_result(rename(from, to));
+    return status_of_result(rename(from, to), "rename", from);
 }
 
 static enum status posix_remove(void *context, const char *path)
 {
     (void)context;
-    return status_of_result(unlink(path));
+    return status_of_result(unlink(path), "remove", path);
 }
 
 static enum status posix_sync_directory(void *context, const char *path)
@@ -231,9 +272,9 @@ static enum status posix_sync_directory(void *context, const char *path)
     (void)context;
     const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) {
-        return status_of_errno();
+        return status_of_errno("sync", path);
     }
-    const enum status status = status_of_result(fsync(descriptor));
+    const enum status status = status_of_result(fsync(descriptor), "sync", path);
     (void)close(descriptor); /* a directory opened for reading: nothing can be lost */
     return status;
 }
@@ -256,6 +297,7 @@ const struct disk *disk_posix(void)
         .rename = posix_rename,
         .remove = posix_remove,
         .sync_directory = posix_sync_directory,
+        .problem = posix_problem,
     };
     return &disk;
 }

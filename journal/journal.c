@@ -1,5 +1,6 @@
 #include "journal/journal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -64,6 +65,34 @@ static enum status make_directories(const struct journal *journal, const char *d
     return status;
 }
 
+static void ignore_name(void *visitor, const char *name)
+{
+    (void)visitor;
+    (void)name;
+}
+
+static bool folder_is_missing(const struct journal *journal)
+{
+    const struct disk *disk = journal->options.disk;
+    return disk->list(disk->context, journal->directory, NULL, ignore_name) == STATUS_NOT_FOUND;
+}
+
+/* Without its folder all of the journal is missing. That is said before anything is made, so that
+ * the folder can be put back where it was. */
+static enum status refuse_lost_folder(const struct journal *journal, struct journal_report *report)
+{
+    const struct journal_options *options = &journal->options;
+    if (options->witness_seq == 0 || !folder_is_missing(journal)) {
+        return STATUS_OK;
+    }
+    const struct finding finding = {.kind = FINDING_END, .in_last_segment = true, .seq = 1};
+    const struct recovery_verdict verdict = recovery_decide(&finding, options->witness_seq);
+    const struct recovery_witness witness = {
+        options->witness_seq, options->witness_name == NULL ? "a witness" : options->witness_name};
+    recovery_describe(&finding, &verdict, &witness, report);
+    return verdict.status;
+}
+
 static enum status take_lock(struct journal *journal, const char *data_dir)
 {
     const struct disk *disk = journal->options.disk;
@@ -83,7 +112,11 @@ static enum status take_lock(struct journal *journal, const char *data_dir)
         journal->lock = NULL;
         return status;
     }
-    return disk->lock(disk->context, journal->lock);
+    status = disk->lock(disk->context, journal->lock);
+    if (status == STATUS_OK && folder_is_missing(journal)) {
+        status = make_directories(journal, data_dir);
+    }
+    return status;
 }
 
 /* Makes what is read below what the disk has: a batch that only the cache still holds would be
@@ -134,7 +167,36 @@ static void describe_io_error(const struct chain *chain, struct journal_report *
     }
     report->offset = chain->offset;
     report->seq = chain->next_seq;
-    strcpy(report->reason, "the journal cannot be read: look at the disk, then start again");
+}
+
+/* An error of the disk, in the system's words. A repair that was told of did not come to its end.
+ */
+static void describe_failure(const struct journal *journal, enum status status,
+                             struct journal_report *report)
+{
+    switch (status) {
+    case STATUS_IO:
+    case STATUS_NO_SPACE:
+    case STATUS_NOT_FOUND:
+    case STATUS_NO_MEMORY:
+        report->rule = 0;
+        (void)snprintf(report->reason, sizeof report->reason,
+                       "%s: look at the disk, then start again",
+                       disk_problem(journal->options.disk, status)); /* fits */
+        break;
+    case STATUS_OK:
+    case STATUS_END:
+    case STATUS_INVALID:
+    case STATUS_USAGE:
+    case STATUS_IN_USE:
+    case STATUS_DAMAGED:
+    case STATUS_LOST_TAIL:
+    case STATUS_VERSION:
+    case STATUS_MISMATCH:
+    case STATUS_FULL:
+    case STATUS_CLOSED:
+        break;
+    }
 }
 
 static void keep_tail(struct journal *journal, const struct chain *chain)
@@ -267,7 +329,10 @@ enum status journal_open(const char *data_dir, const struct journal_options *opt
         free_journal(made);
         return STATUS_NO_MEMORY;
     }
-    enum status status = take_lock(made, data_dir);
+    enum status status = refuse_lost_folder(made, report);
+    if (status == STATUS_OK) {
+        status = take_lock(made, data_dir);
+    }
     if (status == STATUS_OK) {
         status = recover(made, report);
     }
@@ -275,6 +340,7 @@ enum status journal_open(const char *data_dir, const struct journal_options *opt
         status = choose_epoch(made);
     }
     if (status != STATUS_OK) {
+        describe_failure(made, status, report);
         free_journal(made);
         return status;
     }

@@ -54,8 +54,14 @@ struct journal_report {
     uint64_t offset;  /* of the first bad byte's frame in it */
     uint64_t seq;     /* first seq that cannot be read */
     char rule;        /* row of the recovery table, 'a'..'j', 0 when clean */
-    char reason[256]; /* one line; "" when clean */
+    char reason[384]; /* one line; "" when clean */
 };
+
+/* What can be done about damage; ends every reason that names some. */
+#define JOURNAL_ADVICE                                                                             \
+    "copy the directory aside, look at the copy with 'tapline verify' and 'tapline inspect', "     \
+    "then "                                                                                        \
+    "put back journal/ from a backup of yours"
 
 /* The end of the durable journal: the last seq and the RFC 6962 tree head over records 1..seq. */
 struct journal_head {
@@ -67,7 +73,8 @@ struct journal_head {
  * docs/JOURNAL_FORMAT.md, and leaves the writer stopped. `report` is always filled.
  * Owns: *journal is freed by journal_close.
  * Errors: STATUS_IN_USE another process holds the lock; STATUS_DAMAGED, STATUS_LOST_TAIL,
- * STATUS_VERSION as the report says; STATUS_IO, STATUS_NO_SPACE, STATUS_NO_MEMORY. */
+ * STATUS_VERSION as the report says; STATUS_IO, STATUS_NO_SPACE, STATUS_NO_MEMORY, with the
+ * report's reason in the system's words. */
 MUST_USE enum status journal_open(const char *data_dir, const struct journal_options *options,
                                   struct journal **journal, struct journal_report *report);
 
@@ -114,7 +121,7 @@ MUST_USE enum status journal_reader_open(const char *data_dir, const struct disk
 /* The next record. Errors: STATUS_END clean end (or an unsynced tail after it, named in the report
  * with rule 'a'), a later call looks again for what a writer added (and scans the rest of the last
  * segment to do so: not for a busy loop); STATUS_DAMAGED, STATUS_LOST_TAIL, STATUS_VERSION with the
- * report filled; STATUS_IO. */
+ * report filled; STATUS_IO, with the report's reason in the system's words. */
 MUST_USE enum status journal_reader_next(struct journal_reader *reader,
                                          struct journal_record *record);
 

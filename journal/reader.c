@@ -1,4 +1,5 @@
 /* The reading half of journal.h: records one by one out of the chain's batches. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,22 @@ static enum status judge(struct journal_reader *reader, const struct finding *fi
     return STATUS_END;
 }
 
+/* An error of the disk, in the system's words. Gives the status back. */
+static enum status describe_failure(struct journal_reader *reader, enum status status)
+{
+    const struct chain *chain = &reader->chain;
+    struct journal_report *report = &reader->report;
+    memset(report, 0, sizeof *report);
+    if (chain->segment_index < chain->segment_count) {
+        format_segment_name(chain->first_seqs[chain->segment_index], report->segment);
+    }
+    report->offset = chain->offset;
+    report->seq = chain->next_seq;
+    (void)snprintf(report->reason, sizeof report->reason, "%s",
+                   disk_problem(chain->disk, status)); /* fits */
+    return status;
+}
+
 static enum status next_batch(struct journal_reader *reader)
 {
     struct finding finding;
@@ -65,7 +82,7 @@ static enum status next_batch(struct journal_reader *reader)
     if (status != STATUS_OK) {
         reader->batch.header.count = 0;
         reader->done = 0;
-        return status == STATUS_END ? judge(reader, &finding) : status;
+        return status == STATUS_END ? judge(reader, &finding) : describe_failure(reader, status);
     }
     reader->done = 0;
     reader->next = reader->batch.payload;

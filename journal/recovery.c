@@ -73,8 +73,6 @@ struct recovery_verdict recovery_decide(const struct finding *finding, uint64_t 
 /* --- The words ---------------------------------------------------------------------------------
  */
 
-#define RESTORE "restore the file from the archive, or the whole journal from a copy"
-
 static const char *found_what(enum finding_kind kind)
 {
     switch (kind) {
@@ -108,13 +106,13 @@ static const char *why_and_what_to_do(const struct recovery_verdict *verdict)
     case 'a':
         return "torn by a crash before it was confirmed: moved to quarantine, nothing to do";
     case 'b':
-        return "whole batches follow or it is one, so no crash did this: " RESTORE;
+        return "whole batches follow or it is one, so no crash did this: " JOURNAL_ADVICE;
     case 'd':
-        return "in a sealed or misplaced segment: " RESTORE;
+        return "in a sealed or misplaced segment: " JOURNAL_ADVICE;
     case 'f':
         return "a crash while a segment began: moved to quarantine, nothing to do";
     case 'g':
-        return "files were mixed up or edited: " RESTORE;
+        return "files were mixed up or edited: " JOURNAL_ADVICE;
     case 'h':
         return "batches behind the last witness are whole and kept, nothing to do";
     case 'i':
@@ -136,14 +134,19 @@ void recovery_describe(const struct finding *finding, const struct recovery_verd
     report->offset = finding->offset;
     report->seq = finding->seq;
     report->rule = verdict->rule;
+    /* Of an end the seq is the first that is not there any more. */
+    const char *where = finding->kind == FINDING_END ? "before" : "at";
+    const unsigned long long seq = finding->seq;
     if (verdict->rule == 'c' || verdict->rule == 'e') {
+        const unsigned long long seen = witness->seq;
         (void)snprintf(report->reason, sizeof report->reason,
-                       "%s at seq %llu, but %s has seen seq %llu: " RESTORE,
-                       found_what(finding->kind), (unsigned long long)finding->seq, witness->name,
-                       (unsigned long long)witness->seq); /* a cut text is still a text */
+                       "%s %s seq %llu, but %s has seen seq %llu, so seq %llu to %llu are %s: %s",
+                       found_what(finding->kind), where, seq, witness->name, seen, seq, seen,
+                       verdict->rule == 'e' ? "missing" : "not readable",
+                       JOURNAL_ADVICE); /* a cut text is still a text */
     } else {
-        (void)snprintf(report->reason, sizeof report->reason, "%s at seq %llu: %s",
-                       found_what(finding->kind), (unsigned long long)finding->seq,
+        (void)snprintf(report->reason, sizeof report->reason, "%s %s seq %llu: %s",
+                       found_what(finding->kind), where, seq,
                        why_and_what_to_do(verdict)); /* likewise */
     }
 }

@@ -30,13 +30,14 @@ struct writer {
     pthread_t thread;
     struct spare spare;
 
-    pthread_mutex_t mutex; /* guards the next six */
+    pthread_mutex_t mutex; /* guards the next seven */
     pthread_cond_t wake;
     struct batch_buffer pending;
     uint64_t queued_seq; /* the last seq given out */
     struct journal_head head;
     bool closing;
-    enum status failure; /* the first error; of the spare's thread, too */
+    enum status failure;              /* the first error; of the spare's thread, too */
+    char problem[DISK_PROBLEM_BYTES]; /* in the disk's words */
 
     /* Of the writer thread alone while it runs. */
     struct disk_file *file;
@@ -224,13 +225,21 @@ static void tell_durable(struct writer *writer, int64_t sync_ns)
     writer->options.on_durable(writer->options.context, &told);
 }
 
+/* Takes an error that this thread met, if it is the first. With the mutex. */
+static void note_failure(struct writer *writer, enum status status)
+{
+    if (writer->failure == STATUS_OK) {
+        writer->failure = status;
+        (void)snprintf(writer->problem, sizeof writer->problem, "%s",
+                       disk_problem(writer->disk, status)); /* fits */
+    }
+}
+
 /* Takes the first error for the journal's. Returns the error that counts. */
 static enum status fail(struct writer *writer, enum status status)
 {
     pthread_mutex_lock(&writer->mutex);
-    if (writer->failure == STATUS_OK) {
-        writer->failure = status;
-    }
+    note_failure(writer, status);
     status = writer->failure;
     pthread_mutex_unlock(&writer->mutex);
     return status;
@@ -294,10 +303,10 @@ static void *run(void *argument)
     }
     status = fail(writer, status);
     if (writer->options.on_failed != NULL) {
-        char reason[160];
-        (void)snprintf(reason, sizeof reason, /* fits */
+        char reason[DISK_PROBLEM_BYTES + 128];
+        (void)snprintf(reason, sizeof reason, /* fits; the problem was settled by fail */
                        "the journal could not be written (%s): nothing after seq %llu is confirmed",
-                       status_text(status), (unsigned long long)writer->head.seq);
+                       writer->problem, (unsigned long long)writer->head.seq);
         writer->options.on_failed(writer->options.context, status, reason);
     }
     return NULL;
@@ -308,9 +317,7 @@ static void spare_failed(void *context, enum status status)
 {
     struct writer *writer = context;
     pthread_mutex_lock(&writer->mutex);
-    if (writer->failure == STATUS_OK) {
-        writer->failure = status;
-    }
+    note_failure(writer, status);
     pthread_cond_signal(&writer->wake);
     pthread_mutex_unlock(&writer->mutex);
 }

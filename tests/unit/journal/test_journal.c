@@ -265,6 +265,116 @@ static void reading_without_a_journal(void **state)
     assert_int_equal(journal_reader_open(directory, NULL, 1, &reader), STATUS_NOT_FOUND);
 }
 
+static void command(const char *format)
+{
+    char line[512];
+    (void)snprintf(line, sizeof line, format, directory, directory); /* fits */
+    assert_int_equal(system(line), 0);
+}
+
+static void write_until(uint64_t seq)
+{
+    assert_int_equal(open_journal(), STATUS_OK);
+    assert_int_equal(journal_start(journal), STATUS_OK);
+    append_until(seq);
+    assert_int_equal(journal_close(journal), STATUS_OK);
+}
+
+/* Without its folder a journal that a witness remembers is refused, with what is missing, and
+ * nothing is put in its place; without a witness the directory is a new one. */
+static void lost_folder_is_refused(void **state)
+{
+    (void)state;
+    write_until(5);
+    command("rm -r '%s/journal'");
+    const struct journal_options options = {.witness_seq = 5, .witness_name = "main.db"};
+    for (int with_lock = 1; with_lock >= 0; with_lock--) {
+        assert_int_equal(journal_open(directory, &options, &journal, &report), STATUS_LOST_TAIL);
+        assert_int_equal(report.rule, 'e');
+        assert_int_equal(report.seq, 1);
+        assert_non_null(strstr(report.reason, "main.db has seen seq 5, so seq 1 to 5 are missing"));
+        command("test ! -e '%s/journal' && rm -f '%s/LOCK'");
+    }
+    durable = 0;
+    write_until(1);
+    command("rm -r '%s/journal'");
+    durable = 0;
+    write_until(1); /* with the lock file of before */
+    read_until(1);
+}
+
+/* The system's words reach whoever opens: what could not be done, to which file, and why. */
+static void disk_errors_are_told_in_the_systems_words(void **state)
+{
+    (void)state;
+    struct journal_reader *reader;
+    char file[96];
+    write_until(1);
+    (void)snprintf(file, sizeof file, "%s/LOCK", directory); /* fits */
+    const struct journal_options options = {.on_durable = on_durable};
+    assert_int_equal(journal_open(file, &options, &journal, &report), STATUS_IO);
+    assert_non_null(strstr(report.reason, "LOCK: Not a directory"));
+    enum status status = journal_reader_open(file, NULL, 1, &reader);
+    assert_non_null(strstr(disk_problem(disk_posix(), status), "LOCK/journal"));
+    assert_non_null(strstr(disk_problem(disk_posix(), status), "Not a directory"));
+    assert_string_equal(disk_problem(disk_posix(), STATUS_NO_SPACE),
+                        status_text(STATUS_NO_SPACE)); /* of that nothing was said */
+
+    command("cd '%s/journal' && for f in *.seg; do rm \"$f\" && ln -s \"$f\" \"$f\"; done");
+    assert_int_equal(open_journal(), STATUS_IO);
+    assert_non_null(strstr(report.reason, "cannot open "));
+    assert_non_null(strstr(report.reason, ".seg: Too many levels of symbolic links"));
+    status = journal_reader_open(directory, NULL, 1, &reader);
+    assert_int_equal(status, STATUS_IO);
+    assert_non_null(strstr(disk_problem(disk_posix(), status), ".seg: Too many levels"));
+}
+
+/* A segment that opens and cannot be read is named by the report of the reader. */
+static void unreadable_segment_is_named(void **state)
+{
+    (void)state;
+    struct journal_reader *reader;
+    struct journal_record record;
+    write_until(1);
+    command("cd '%s/journal' && for f in *.seg; do rm \"$f\" && mkdir \"$f\"; done");
+    assert_int_equal(journal_reader_open(directory, NULL, 1, &reader), STATUS_OK);
+    assert_int_equal(journal_reader_next(reader, &record), STATUS_IO);
+    const struct journal_report *said = journal_reader_report(reader);
+    assert_non_null(strstr(said->segment, ".seg"));
+    assert_non_null(strstr(said->reason, "cannot read "));
+    assert_non_null(strstr(said->reason, "Is a directory"));
+    journal_reader_free(reader);
+}
+
+static char failed_reason[512];
+static _Atomic bool failed;
+
+static void on_failed(void *context, enum status status, const char *reason)
+{
+    (void)context;
+    (void)status;
+    (void)snprintf(failed_reason, sizeof failed_reason, "%s", reason); /* fits */
+    failed = true;
+}
+
+/* A failure on the spare's thread is told in the system's words too. */
+static void writer_tells_why_it_failed(void **state)
+{
+    (void)state;
+    write_until(1);
+    const struct journal_options options = {.on_durable = on_durable, .on_failed = on_failed};
+    assert_int_equal(journal_open(directory, &options, &journal, &report), STATUS_OK);
+    command("mkdir '%s/journal/spare'");
+    failed = false;
+    assert_int_equal(journal_start(journal), STATUS_OK);
+    while (!failed) {
+        usleep(100);
+    }
+    assert_non_null(strstr(failed_reason, "journal/spare: Is a directory"));
+    assert_non_null(strstr(failed_reason, "nothing after seq 1 is confirmed"));
+    assert_int_equal(journal_close(journal), STATUS_IO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +386,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(opened_but_not_started_is_harmless, make, destroy),
         cmocka_unit_test_setup_teardown(spare_is_removed, make, destroy),
         cmocka_unit_test_setup_teardown(reading_without_a_journal, make, destroy),
+        cmocka_unit_test_setup_teardown(lost_folder_is_refused, make, destroy),
+        cmocka_unit_test_setup_teardown(disk_errors_are_told_in_the_systems_words, make, destroy),
+        cmocka_unit_test_setup_teardown(unreadable_segment_is_named, make, destroy),
+        cmocka_unit_test_setup_teardown(writer_tells_why_it_failed, make, destroy),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }

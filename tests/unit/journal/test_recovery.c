@@ -53,6 +53,8 @@ static void the_decision_table_is_total(void **state)
             assert_int_not_equal(strlen(report.reason), 0);
             assert_int_equal(strchr("ce", letter) != NULL && letter != 'v',
                              strstr(report.reason, "main.db") != NULL);
+            const bool advises = strstr(report.reason, JOURNAL_ADVICE) != NULL;
+            assert_int_equal(advises, !goes_on && letter != 'v');
         }
     }
     const struct finding end = {.kind = FINDING_END, .in_last_segment = true, .seq = 10};
