@@ -222,6 +222,13 @@ void players_repeat(struct players *players, struct history *history)
         break;
     }
     put_tap(history, &tap);
+    if (aimed && tap.message_ms == history->now_ms) {
+        /* Perhaps the nonce is in use again: which of its two uses does the next one meet? */
+        struct tap *latest = &players->past_taps[players->taps % PLAYERS_PAST];
+        *latest = tap;
+        players->taps += 1;
+        players->again = latest;
+    }
 }
 
 /* --- Money --- */

@@ -1,7 +1,7 @@
 """What a run of random histories must have shown, so that its silence means something.
 
 A Witness looks at the oracle's machine before and after each record and counts the corners that
-events alone do not name: which cap refused a bet, how many ticks made a settlement price, and so on.
+events alone do not name: which cap refused a bet, how many ticks made a settlement price.
 """
 
 import clockwork
