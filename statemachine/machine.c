@@ -24,7 +24,7 @@ void machine_default_limits(struct machine_limits *limits)
     *limits = (struct machine_limits){
         .accounts_max = 1000000,
         .open_bets_max = 1000000,
-        .nonces_max = 500000,
+        .nonces_max = 1000000, /* 90 s at 11,000 taps a second */
         .transfers_max = 2000000,
     };
 }

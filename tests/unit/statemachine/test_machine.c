@@ -200,7 +200,7 @@ static void standard_limits_fit_their_memory(void **state)
     machine_default_limits(&limits);
     assert_int_equal(limits.accounts_max, 1000000);
     assert_int_equal(limits.open_bets_max, 1000000);
-    assert_int_equal(limits.nonces_max, 500000);
+    assert_int_equal(limits.nonces_max, 1000000);
     assert_int_equal(limits.transfers_max, 2000000);
     assert_true(machine_bytes(&limits) <= (size_t)1 << 30);
     const struct machine_limits none = {0, 0, 0, 0};
