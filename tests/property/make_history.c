@@ -36,6 +36,7 @@ static void before_genesis(struct story *story)
     if (history_chance(history, 300)) {
         players_tap(&story->players, history);
         players_transfer(&story->players, history);
+        story->prices.grid_ms = history->now_ms / 1000 * 1000;
         prices_tell_none(&story->prices, history);
     }
     if (history_chance(history, 300)) {

@@ -31,19 +31,24 @@ TURNS = ["breaker %s to %s" % turn for turn in (
 
 CORNERS = [
     "accepted bet rejected %s" % reason for reason in (
-        "CONFIG_CHANGED", "NO_PRICE", "BREAKER", "TOO_LATE", "CELL_CLOSED", "PRICE_MOVED", "EXPOSURE")
+        "CONFIG_CHANGED", "NO_PRICE", "BREAKER", "TOO_LATE", "CELL_CLOSED", "PRICE_MOVED",
+        "EXPOSURE")
 ] + ["refused tap " + reason for reason in (
     "CONFIG_CHANGED", "BREAKER", "TOO_LATE", "CELL_CLOSED")
 ] + ["cap " + name for name in ("cell_payout_max", "column_loss_max", "house_reserve")] + [
     "settled by %d ticks" % count for count in (3, 4, 5)
-] + ["%s variance at its %s" % (which, end) for which in ("fast", "slow") for end in ("least", "most")] + [
+] + [
+    "%s variance at its %s" % (which, end)
+    for which in ("fast", "slow") for end in ("least", "most")
+] + [
     "NO_PRICE by lateness", "NO_PRICE of an old tick", "negative d", "column of no bets announced",
     "column settled under a later W", "bets of several epochs open", "tap repeated",
     "nonce used again", "transfer repeated", "grid record without effect",
     "price tick that counts as a clock tick", "price tick short of the quorum",
     "win paid by what is reserved", "column with two winners", "several columns settled at once",
-    "settled and priced in one step", "config record refused for a pending W", "win at the lower edge",
-    "lost at the upper edge", "multiplier lowered by the skew", "bet on a band below zero"]
+    "settled and priced in one step", "config record refused for a pending W",
+    "win at the lower edge", "lost at the upper edge", "multiplier lowered by the skew",
+    "bet on a band below zero"]
 
 # The last value that is still on the right side of a comparison.
 EDGES = ["edge: " + name for name in (
@@ -51,8 +56,8 @@ EDGES = ["edge: " + name for name in (
     "nonce in its last ms", "message 30,000 ms old", "message 5,000 ms ahead", "lead at its least",
     "last column on offer", "tick as old as betting allows", "tick 1,000 ms old", "priced at t + D",
     "decided at t + D + 2,000", "priced with the least lead", "multiplier at min_mult",
-    "multiplier 105", "multiplier 5,000", "stake at its least", "stake at its most", "last open bet",
-    "all of the balance staked", "account emptied", "bankroll drawn to the reserve", "amount 10^15",
+    "multiplier 105", "multiplier 5,000", "stake at its least", "stake at its most",
+    "last open bet", "all of the balance staked", "account emptied", "bankroll drawn to the reserve", "amount 10^15",
     "reference of 64 letters", "gap of degraded_ms", "gap of critical_ms", "spread at its widest",
     "jump of half a band", "W changed at F")]
 
@@ -106,7 +111,7 @@ class Witness:
         self.last_grid = machine.last_grid
         self.waiting = set(machine.waiting)
         self.references = set(machine.references)
-        self.pending = machine.config is not None and int(record["time"]) < machine.configuration.band_from
+        self.pending = machine.config is not None and int(record["time"]) < self.band_from
 
     def after(self, record, events, postings):
         kind = record["kind"]
@@ -155,7 +160,8 @@ class Witness:
 
     def _transfer(self, record):
         book, kind, amount = self.machine.book, record["kind"], int(record["amount"])
-        self._edge("account emptied", kind == "withdrawal" and book.available(record["account"]) == 0)
+        self._edge("account emptied",
+                   kind == "withdrawal" and book.available(record["account"]) == 0)
         self._edge("bankroll drawn to the reserve", kind in ("house_withdrawal", "goodwill")
                    and book.balances["bankroll"] == self.machine.config["house_reserve"])
         self._edge("amount 10^15", amount == 10**15)
@@ -168,7 +174,8 @@ class Witness:
             return
         if record["kind"] == "price_tick" and machine.last_grid not in machine.ticks:
             seen["price tick that counts as a clock tick"] += 1
-            seen["price tick short of the quorum"] += int(record["sources"]) < machine.config["quorum"]
+            short = int(record["sources"]) < machine.config["quorum"]
+            seen["price tick short of the quorum"] += short
         if machine.breaker.state != self.breaker:
             seen["breaker %s to %s" % (self.breaker, machine.breaker.state)] += 1
         if self.last_tick is not None:
@@ -197,7 +204,8 @@ class Witness:
         if column["state"] == "settled":
             self._edge("jump of half a band", self._jumps_half(column))
             seen["settled by %d ticks" % sum(t["price"] is not None for t in column["ticks"])] += 1
-        seen["column settled under a later W"] += int(column["column"]) >= machine.configuration.band_from > 0
+        band_from = machine.configuration.band_from
+        seen["column settled under a later W"] += int(column["column"]) >= band_from > 0
         bets = [b for b in machine.bets.values()
                 if b.settled_seq == machine.seq and b.column == int(column["column"])]
         won = [b for b in bets if b.state == "won"]
@@ -232,8 +240,8 @@ class Witness:
         for event in events:
             if event["type"] == "bet:rejected":
                 bet = machine.bets[int(event["bet"])]
-                accepted = bet.accepted_at is not None
-                seen[("accepted bet rejected " if accepted else "refused tap ") + event["reason"]] += 1
+                what = "refused tap " if bet.accepted_at is None else "accepted bet rejected "
+                seen[what + event["reason"]] += 1
                 self._last_moment(bet)
                 if event["reason"] == "NO_PRICE":
                     late = bet.bet in self.waiting
@@ -245,7 +253,8 @@ class Witness:
                 seen["bet on a band below zero"] += bet.band < 0
                 column = machine.book.columns[bet.column]
                 before = column.payouts[bet.band] - bet.payout
-                seen["multiplier lowered by the skew"] += before > 0 and machine.config["skew_bp"] > 0
+                skewed = before > 0 and machine.config["skew_bp"] > 0
+                seen["multiplier lowered by the skew"] += skewed
 
     def _postings(self, postings):
         for posting in postings:

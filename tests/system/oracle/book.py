@@ -27,8 +27,8 @@ class Bet:
         self.config = int(record["config"])
         self.session = None if record.get("session") is None else int(record["session"])
         self.time = int(record["time"])  # engine time of the tap
-        self.lo = min(self.band * width, BAND_EDGE_MAX)
-        self.hi = min((self.band + 1) * width, BAND_EDGE_MAX)
+        self.lo = max(min(self.band * width, BAND_EDGE_MAX), -BAND_EDGE_MAX - 1)
+        self.hi = min(self.lo + width, BAND_EDGE_MAX)
         self.state = self.reason = self.mult = self.payout = None
         self.paid = 0
         self.accepted_at = self.accepted_seq = self.priced_at = self.priced_seq = None
