@@ -79,15 +79,12 @@ static const struct feed_kind *find_kind(const char *spec, size_t word, struct f
         const size_t length = strlen(venues[i]);
         if (strncmp(venues[i], spec, length) == 0 &&
             (spec[length] == '\0' || spec[length] == '=')) {
-            feed_error_set(error,
-                           "feed %s: this build has no connection to an exchange of its own; run a "
-                           "bridge and use lines:ADDR:PORT",
-                           spec);
+            feed_error_set(error, "this build has no connection to an exchange of its own; run a "
+                                  "bridge and use lines:ADDR:PORT");
             return NULL;
         }
     }
-    feed_error_set(error, "feed %s: unknown; use sim[:seed=N], replay:FILE or lines:ADDR:PORT",
-                   spec);
+    feed_error_set(error, "unknown; use sim[:seed=N], replay:FILE or lines:ADDR:PORT");
     return NULL;
 }
 
@@ -104,7 +101,7 @@ enum status feed_open(const char *spec, struct feed **feed, char *error_text, si
     if (made == NULL || copy == NULL) {
         free(made);
         free(copy);
-        feed_error_set(&error, "feed %s: no memory", spec);
+        feed_error_set(&error, "no memory");
         return STATUS_NO_MEMORY;
     }
     made->kind = kind;

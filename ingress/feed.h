@@ -51,7 +51,7 @@ struct feed_counts {
 
 /* Parses spec and opens what can be opened before the clock runs (a recording's file and first
  * line).
- * **Owns:** *feed is freed by feed_free. error gets one line for people.
+ * **Owns:** *feed is freed by feed_free. error gets one line for people, without the spec.
  * **Errors:** STATUS_USAGE a spec that is not well formed or a feed this build does not have;
  * STATUS_NOT_FOUND, STATUS_IO the file; STATUS_INVALID the file's format; STATUS_NO_MEMORY. */
 MUST_USE enum status feed_open(const char *spec, struct feed **feed, char *error,

@@ -107,7 +107,7 @@ static bool next_word(const char **at, const char *end, const char **word, size_
 static const char *parse_line(const char *line, size_t bytes, char *source,
                               struct source_quote *quote)
 {
-    static const char shape[] = "expected `source price_e4` or `source bid_e4 ask_e4`";
+    static const char shape[] = "expected 'source price_e4' or 'source bid_e4 ask_e4'";
     const char *at = line;
     const char *end = line + bytes;
     const char *word;
@@ -276,14 +276,12 @@ static enum status lines_open(const char *arguments, void **state, struct feed_e
 {
     struct lines *lines = calloc(1, sizeof *lines);
     if (lines == NULL) {
-        feed_error_set(error, "feed lines: no memory");
+        feed_error_set(error, "no memory");
         return STATUS_NO_MEMORY;
     }
     if (!parse_address(lines, arguments)) {
-        feed_error_set(error,
-                       "feed lines:%s: expected lines:ADDR:PORT with a numeric address, such as "
-                       "lines:127.0.0.1:9000 or lines:[::1]:9000",
-                       arguments);
+        feed_error_set(error, "expected lines:ADDR:PORT with a numeric address, such as "
+                              "lines:127.0.0.1:9000 or lines:[::1]:9000");
         free(lines);
         return STATUS_USAGE;
     }
@@ -314,7 +312,7 @@ static enum status lines_start(void *state, struct feed_run *run, struct feed_er
         result = uv_listen((uv_stream_t *)&lines->listener, BACKLOG, on_connection);
     }
     if (result != 0) {
-        feed_error_set(error, "feed lines:%s: cannot listen: %s", lines->text, uv_strerror(result));
+        feed_error_set(error, "cannot listen: %s", uv_strerror(result));
         if (result == UV_EADDRINUSE) {
             return STATUS_IN_USE;
         }

@@ -90,13 +90,12 @@ static bool parse_arguments(struct replay *replay, const char *arguments, struct
         if (bytes >= strlen(speed) && memcmp(option, speed, strlen(speed)) == 0) {
             if (!parse_speed(option + strlen(speed), bytes - strlen(speed),
                              &replay->clock.speed_milli)) {
-                feed_error_set(error, "feed replay:%s: speed is 0.001 to 1000, at most 3 decimals",
-                               arguments);
+                feed_error_set(error, "speed is 0.001 to 1000, at most 3 decimals");
                 return false;
             }
         } else if (bytes >= strlen(shift) && memcmp(option, shift, strlen(shift)) == 0) {
             if (bytes != strlen("shift=now") || memcmp(option, "shift=now", bytes) != 0) {
-                feed_error_set(error, "feed replay:%s: the only shift is shift=now", arguments);
+                feed_error_set(error, "the only shift is shift=now");
                 return false;
             }
             replay->clock.shift_now = true;
@@ -106,8 +105,7 @@ static bool parse_arguments(struct replay *replay, const char *arguments, struct
         length = (size_t)(comma - arguments);
     }
     if (length == 0 || length >= sizeof replay->path) {
-        feed_error_set(error, "feed replay:%s: expected replay:FILE[,speed=X][,shift=now]",
-                       arguments);
+        feed_error_set(error, "expected replay:FILE[,speed=X][,shift=now]");
         return false;
     }
     memcpy(replay->path, arguments, length);
@@ -195,20 +193,20 @@ static enum status open_file(struct replay *replay, struct feed_error *error)
 {
     const int file = open(replay->path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
-        feed_error_set(error, "feed replay: cannot open %s: %s", replay->path, strerror(errno));
+        feed_error_set(error, "cannot open %s: %s", replay->path, strerror(errno));
         return errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
     }
     replay->file = gzdopen(file, "rb");
     if (replay->file == NULL) {
         close(file);
-        feed_error_set(error, "feed replay: no memory");
+        feed_error_set(error, "no memory");
         return STATUS_NO_MEMORY;
     }
     const char *reason = "";
     const enum status status = read_first(replay, &reason);
     if (status != STATUS_OK) {
-        feed_error_set(error, "feed replay: %s:%llu: %s", replay->path,
-                       (unsigned long long)replay->line_number, reason);
+        feed_error_set(error, "%s:%llu: %s", replay->path, (unsigned long long)replay->line_number,
+                       reason);
         (void)gzclose(replay->file); /* only read: nothing can be lost */
         return status;
     }
@@ -220,7 +218,7 @@ static enum status replay_open(const char *arguments, void **state, struct feed_
 {
     struct replay *replay = calloc(1, sizeof *replay);
     if (replay == NULL) {
-        feed_error_set(error, "feed replay: no memory");
+        feed_error_set(error, "no memory");
         return STATUS_NO_MEMORY;
     }
     const enum status status =

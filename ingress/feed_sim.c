@@ -119,14 +119,13 @@ static enum status sim_open(const char *arguments, void **state, struct feed_err
         const char *value = arguments + strlen("seed=");
         if (strncmp(arguments, "seed=", strlen("seed=")) != 0 ||
             !text_parse_decimal(value, strlen(value), &seed)) {
-            feed_error_set(error, "feed sim:%s: expected sim or sim:seed=N with a decimal N",
-                           arguments);
+            feed_error_set(error, "expected sim or sim:seed=N with a decimal N");
             return STATUS_USAGE;
         }
     }
     struct sim *sim = calloc(1, sizeof *sim);
     if (sim == NULL) {
-        feed_error_set(error, "feed sim: no memory");
+        feed_error_set(error, "no memory");
         return STATUS_NO_MEMORY;
     }
     sim->random = (uint64_t)seed;

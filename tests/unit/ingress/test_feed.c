@@ -28,6 +28,7 @@ static void unknown_feeds_are_refused_in_words(void **state)
         assert_null(feed);
         assert_non_null(strstr(error, rows[i].word));
         assert_null(strchr(error, '\n'));
+        assert_null(strstr(error, "feed")); /* whoever asked has said which one */
     }
 }
 

@@ -332,7 +332,7 @@ static void wrong_addresses_are_refused(void **state)
     const struct feed_sink sink = {.context = fixture, .on_quote = on_quote};
     assert_int_equal(feed_start(feed, &fixture->loop, &fixture->clock, &sink, error, sizeof error),
                      STATUS_IN_USE);
-    assert_non_null(strstr(error, spec + 6));
+    assert_non_null(strstr(error, "cannot listen: address already in use"));
     feed_close(feed);
     uv_run(&fixture->loop, UV_RUN_NOWAIT);
     feed_free(feed);
