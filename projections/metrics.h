@@ -15,7 +15,7 @@ struct metrics;
 
 /* Plain gauges: symbol, name, digits after the point (3: given in ms, shown in seconds), help. */
 #define METRICS_GAUGE_LIST(X)                                                                      \
-    X(INDEX_AGE, "tapline_index_age_seconds", 3, "Age of the last valid index tick, given in ms.") \
+    X(INDEX_AGE, "tapline_index_age_seconds", 3, "Age of the last valid index tick.")              \
     X(BREAKER_STATE, "tapline_breaker_state", 0, "0 HEALTHY, 1 DEGRADED, 2 CRITICAL.")             \
     X(SOURCES_FRESH, "tapline_sources_fresh", 0, "Price sources heard within 3 s.")                \
     X(WS_CLIENTS, "tapline_ws_clients", 0, "Open WebSocket connections.")                          \
@@ -25,9 +25,9 @@ struct metrics;
       "Set aside by the house for open columns.")                                                  \
     X(DISK_FREE, "tapline_disk_free_bytes", 0, "Free bytes of the data directory's file system.")  \
     X(INTEGRITY_LAST_OK, "tapline_integrity_last_ok_timestamp", 3,                                 \
-      "Time of the last integrity check that found nothing, given in ms.")                         \
+      "Time of the last integrity check that found nothing; 0 when there was none.")               \
     X(LAST_ARCHIVE, "last_successful_archive_timestamp", 3,                                        \
-      "Time of the last complete archive run, given in ms; 0 when there was none.")
+      "Time of the last complete archive run; 0 when there was none.")
 
 enum metrics_gauge {
 #define X(symbol, name, digits, help) METRICS_##symbol,

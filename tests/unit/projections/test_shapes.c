@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "projections/shapes.h"
+#include "statemachine/odds.h"
 
 #define ACCOUNT_1 "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 
@@ -330,6 +331,14 @@ static void status_shape(void **state)
                 "\"draining\":false,\"bankroll\":\"77\",\"reserved\":\"8\",\"clients\":\"3\"}");
 }
 
+/* Proves that the hash shown to players is the one of the table that bets are priced with; that the
+ * table has it is the claim of the odds' own test. */
+static void shown_table_hash_is_that_of_the_odds(void **state)
+{
+    (void)state;
+    assert_string_equal(SHAPES_TABLE_SHA256, ODDS_TABLE_SHA256);
+}
+
 /* Proves the names of the six ledger accounts, and both kinds of references. */
 static void posting_shape(void **state)
 {
@@ -377,6 +386,7 @@ int main(void)
         cmocka_unit_test(config_shape),
         cmocka_unit_test(status_shape),
         cmocka_unit_test(posting_shape),
+        cmocka_unit_test(shown_table_hash_is_that_of_the_odds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
