@@ -151,8 +151,13 @@ enum status replay_run(struct applier *applier, const char *data_dir,
     *result = (struct replay_result){0};
     enum status status = journal_reader_open(data_dir, options->disk, from_seq, &run.reader);
     if (status != STATUS_OK) {
-        snprintf(result->problem, sizeof result->problem, "%s/journal: %s", data_dir,
-                 status == STATUS_NOT_FOUND ? "there is no journal" : status_text(status));
+        const struct disk *disk = options->disk != NULL ? options->disk : disk_posix();
+        if (status == STATUS_NOT_FOUND) {
+            snprintf(result->problem, sizeof result->problem, "%s/journal: there is no journal",
+                     data_dir);
+        } else {
+            snprintf(result->problem, sizeof result->problem, "%s", disk_problem(disk, status));
+        }
         return status;
     }
     status = read_all(&run);

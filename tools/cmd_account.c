@@ -223,8 +223,12 @@ static int check_and_run(const struct option_row *rows)
     if (rows[ROW_AT].value != NULL && !moment_parse(rows[ROW_AT].value, &story.at)) {
         return offline_fail("account", STATUS_USAGE, "--at takes a seq or a time, see --help");
     }
+    int code;
+    if (!offline_is_directory("account", "--data", story.data_dir, &code)) {
+        return code;
+    }
     const enum status status = applier_open(NULL, &story.applier);
-    const int code = status == STATUS_OK ? tell(&story) : offline_fail("account", status, "");
+    code = status == STATUS_OK ? tell(&story) : offline_fail("account", status, "");
     applier_free(story.applier);
     json_text_free(&statement);
     json_text_free(&bets);

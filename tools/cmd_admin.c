@@ -1,5 +1,6 @@
 /* `tapline admin`: operator commands over the server's unix socket (protocol:
  * tools/serve/admin_socket.c). */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ enum row {
 
 static int usage(const char *message)
 {
-    fprintf(stderr, "tapline admin: %s; see `tapline admin --help`\n", message);
+    fprintf(stderr, "tapline admin: %s; see 'tapline admin --help'\n", message);
     return EXIT_USAGE;
 }
 
@@ -77,8 +78,7 @@ static int fill_config(struct json *json, const char *path)
     char text[LIMIT_BODY_BYTES];
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        fprintf(stderr, "tapline admin: cannot read %s: ", path);
-        perror(NULL);
+        fprintf(stderr, "tapline admin: cannot read '%s': %s\n", path, strerror(errno));
         return EXIT_USAGE;
     }
     const size_t length = fread(text, 1, sizeof(text), file);
@@ -126,8 +126,7 @@ static int dial(const char *path)
     const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0 ||
         connect(descriptor, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-        fprintf(stderr, "tapline admin: no server at %s: ", path);
-        perror(NULL);
+        fprintf(stderr, "tapline admin: no server at '%s': %s\n", path, strerror(errno));
         if (descriptor >= 0) {
             close(descriptor);
         }

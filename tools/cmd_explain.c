@@ -320,10 +320,10 @@ int command_explain(int argc, char **argv)
         return code;
     }
     uint64_t id;
-    if (options_positive(rows[ROW_BET].value, &id)) {
-        code = run(rows[ROW_DATA].value, id, rows[ROW_JSON].given);
-    } else {
+    if (!options_positive(rows[ROW_BET].value, &id)) {
         code = offline_fail("explain", STATUS_USAGE, "name the bet with --bet ID");
+    } else if (offline_is_directory("explain", "--data", rows[ROW_DATA].value, &code)) {
+        code = run(rows[ROW_DATA].value, id, rows[ROW_JSON].given);
     }
     options_free(&options);
     return code;

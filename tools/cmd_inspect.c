@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "journal/codec.h"
+#include "journal/disk.h"
 #include "projections/client_event.h"
 #include "projections/shapes.h"
 #include "replay/applier.h"
@@ -32,6 +33,8 @@ struct inspect {
     struct moment to;
     bool as_json;
     struct config_follower *follower; /* opened at the first Config record */
+    bool asked_part;                  /* --from or --to was given */
+    bool shown;                       /* a record was within --from and --to */
     bool gap;                         /* records were missing before the present one */
     bool damaged;
     struct applier *applier; /* --events; NULL once the state is not known any more */
@@ -200,6 +203,7 @@ static enum status print_unreadable(struct inspect *inspect, uint64_t seq, const
     if (seq < inspect->from.seq) {
         return STATUS_OK;
     }
+    inspect->shown = true;
     struct fields fields = {.out = &inspect->line, .json = inspect->as_json};
     if (inspect->as_json) {
         fields_open(&fields, NULL, '{');
@@ -252,6 +256,7 @@ static enum status take_record(void *context, uint64_t seq, const uint8_t *bytes
     if (!is_asked(inspect, &input)) {
         return STATUS_OK;
     }
+    inspect->shown = true;
     struct record_config became;
     const enum status status = follow_config(inspect, &input, &became);
     if (status != STATUS_OK) {
@@ -302,9 +307,29 @@ static int run(struct inspect *inspect)
         return offline_fail("inspect", status, problem);
     }
     if (status != STATUS_OK) {
-        return offline_fail("inspect", status, "");
+        return offline_fail("inspect", status, disk_problem(disk_posix(), status));
     }
-    return inspect->damaged ? EXIT_DAMAGED : EXIT_GOOD;
+    if (inspect->damaged) {
+        return EXIT_DAMAGED;
+    }
+    if (inspect->asked_part && !inspect->shown) {
+        fprintf(
+            stderr,
+            "tapline inspect: the journal has no record there; 'tapline inspect' without --from "
+            "and --to shows all\n");
+        return EXIT_DIFFERENCE;
+    }
+    return EXIT_GOOD;
+}
+
+/* No record can lie in it. Of a seq and a time the order is not known before the journal is read.
+ */
+static bool ends_before_it_begins(const struct inspect *inspect)
+{
+    const struct moment *from = &inspect->from;
+    const struct moment *to = &inspect->to;
+    return (to->seq != 0 && from->seq > to->seq) ||
+           (to->time_ms != 0 && from->time_ms > to->time_ms);
 }
 
 static int check_and_run(const struct option_row *rows, struct inspect *inspect)
@@ -318,7 +343,16 @@ static int check_and_run(const struct option_row *rows, struct inspect *inspect)
     if (rows[ROW_TO].value != NULL && !moment_parse(rows[ROW_TO].value, &inspect->to)) {
         return offline_fail("inspect", STATUS_USAGE, "--to takes a seq or a time, see --help");
     }
-    const int code = run(inspect);
+    if (ends_before_it_begins(inspect)) {
+        return offline_fail("inspect", STATUS_USAGE,
+                            "--from lies behind --to; give the earlier first");
+    }
+    inspect->asked_part = rows[ROW_FROM].value != NULL || rows[ROW_TO].value != NULL;
+    int code;
+    if (!offline_is_directory("inspect", "--data", inspect->data_dir, &code)) {
+        return code;
+    }
+    code = run(inspect);
     config_follower_free(inspect->follower);
     applier_free(inspect->applier);
     json_text_free(&inspect->line);
@@ -341,7 +375,8 @@ int command_inspect(int argc, char **argv)
         .command = "inspect",
         .usage = "tapline inspect --data DIR [--from SEQ] [--to SEQ] [--json] [--events]",
         .summary = "Shows the records of the journal, as many of a damaged one as can be read.",
-        .notes = MOMENT_HELP "\n" OFFLINE_EXIT_HELP,
+        .notes = MOMENT_HELP
+        "\nExit 1 when no record lies within --from and --to.\n\n" OFFLINE_EXIT_HELP,
         .rows = rows,
         .row_count = ROW_COUNT,
     };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "replay/rebuild.h"
@@ -43,16 +44,23 @@ static enum status prepare_out(const char *path, char problem[512])
         return STATUS_OK;
     }
     if (errno != EEXIST) {
-        snprintf(problem, 512, "cannot make %s: %s", path, strerror(errno));
-        return STATUS_IO;
+        const int error = errno;
+        snprintf(problem, 512, "cannot make --out '%s': %s", path, strerror(error));
+        return error == ENOSPC || error == EDQUOT || error == EIO ? STATUS_IO : STATUS_USAGE;
     }
     DIR *directory = opendir(path);
-    const bool empty = directory != NULL && is_empty(directory);
-    if (directory != NULL) {
-        (void)closedir(directory);
+    if (directory == NULL || access(path, W_OK) != 0) {
+        snprintf(problem, 512, "cannot build in --out '%s': %s", path, strerror(errno));
+        if (directory != NULL) {
+            (void)closedir(directory); /* nothing was written */
+        }
+        return STATUS_USAGE;
     }
+    const bool empty = is_empty(directory);
+    (void)closedir(directory); /* likewise */
     if (!empty) {
-        snprintf(problem, 512, "%s is not an empty directory; name one that does not exist", path);
+        snprintf(problem, 512, "--out '%s' is not an empty directory; name one that does not exist",
+                 path);
         return STATUS_USAGE;
     }
     return STATUS_OK;
@@ -119,6 +127,10 @@ static int check_and_run(const struct option_row *rows)
     struct moment to = {0};
     if (rows[ROW_TO].value != NULL && !moment_parse(rows[ROW_TO].value, &to)) {
         return offline_fail("replay", STATUS_USAGE, "--to takes a seq or a time, see --help");
+    }
+    int code;
+    if (!offline_is_directory("replay", "--data", rows[ROW_DATA].value, &code)) {
+        return code;
     }
     if (rows[ROW_NO_SQLITE].given) {
         return run(rows, &to);

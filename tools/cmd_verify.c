@@ -261,7 +261,7 @@ int command_verify(int argc, char **argv)
     };
     if (!options_positive(rows[ROW_EVERY].value, &verify.every)) {
         code = offline_fail("verify", STATUS_USAGE, "--every takes a number from 1");
-    } else {
+    } else if (offline_is_directory("verify", "--data", verify.data_dir, &code)) {
         code = run(&verify);
     }
     audit_free(verify.audit);

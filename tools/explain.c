@@ -78,7 +78,11 @@ static enum status find_tap(const char *data_dir, struct explain *story, char *t
     struct journal_reader *reader;
     enum status status = journal_reader_open(data_dir, NULL, story->id, &reader);
     if (status != STATUS_OK) {
-        snprintf(text, 512, "%s/journal: %s", data_dir, status_text(status));
+        if (status == STATUS_NOT_FOUND) {
+            snprintf(text, 512, "%s/journal: there is no journal", data_dir);
+        } else {
+            snprintf(text, 512, "%s", disk_problem(disk_posix(), status));
+        }
         return status;
     }
     struct journal_record record;

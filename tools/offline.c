@@ -1,7 +1,11 @@
 #include "tools/offline.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
+#include "journal/journal.h"
 #include "tools/commands.h"
 
 int offline_exit_code(enum status status)
@@ -38,9 +42,8 @@ static const char *advice(enum status status)
     case STATUS_NOT_FOUND:
         return "; give the data directory with --data";
     case STATUS_DAMAGED:
-        return "; restore the segment from the archive, 'tapline inspect' shows the rest";
     case STATUS_LOST_TAIL:
-        return "; restore the journal's tail from the archive";
+        return "; " JOURNAL_ADVICE;
     case STATUS_VERSION:
         return "; use the version of tapline that wrote it";
     case STATUS_NO_SPACE:
@@ -63,9 +66,24 @@ static const char *advice(enum status status)
 
 int offline_fail(const char *command, enum status status, const char *problem)
 {
+    /* What the journal says of its damage ends in the advice already. */
+    const bool advised = strstr(problem, JOURNAL_ADVICE) != NULL;
     fprintf(stderr, "tapline %s: %s%s\n", command,
-            problem[0] != '\0' ? problem : status_text(status), advice(status));
+            problem[0] != '\0' ? problem : status_text(status), advised ? "" : advice(status));
     return offline_exit_code(status);
+}
+
+bool offline_is_directory(const char *command, const char *option, const char *path, int *code)
+{
+    struct stat seen;
+    const int error = stat(path, &seen) != 0 ? errno : S_ISDIR(seen.st_mode) ? 0 : ENOTDIR;
+    if (error == 0) {
+        return true;
+    }
+    fprintf(stderr, "tapline %s: %s '%s': %s; name a directory\n", command, option, path,
+            strerror(error));
+    *code = EXIT_USAGE;
+    return false;
 }
 
 bool offline_print(struct json *text)

@@ -2,6 +2,8 @@
 #ifndef TAPLINE_TOOLS_OFFLINE_H
 #define TAPLINE_TOOLS_OFFLINE_H
 
+#include <stdbool.h>
+
 #include "base/json.h"
 #include "base/status.h"
 #include "replay/applier.h"
@@ -17,6 +19,11 @@ int offline_exit_code(enum status status);
 
 /* Prints "tapline COMMAND: problem; what to do" to stderr and returns the exit code. */
 int offline_fail(const char *command, enum status status, const char *problem);
+
+/* True when `path` is a directory. Else false, with one line on stderr that says why not, and
+ * *code: EXIT_USAGE. */
+MUST_USE bool offline_is_directory(const char *command, const char *option, const char *path,
+                                   int *code);
 
 /* Prints the text and a line feed to stdout and empties it. False when stdout cannot be written, or
  * when memory ran out while the text was made. */

@@ -121,7 +121,7 @@ static bool read_file(struct options *options, const char *path, int *code)
         return true;
     }
     if (line < 0) {
-        fprintf(stderr, "tapline %s: cannot read %s: %s\n", options->command, path,
+        fprintf(stderr, "tapline %s: cannot read '%s': %s\n", options->command, path,
                 line == -1 ? strerror(errno) : "no memory left");
     } else {
         fprintf(stderr, "tapline %s: %s, line %d: %s\n", options->command, path, line,
@@ -281,6 +281,9 @@ void options_print(const struct options *options)
     printf("[%s]\n", options->command);
     for (size_t i = 0; i < options->row_count; i++) {
         const struct option_row *row = &options->rows[i];
+        if (strcmp(row->name, "print-config") == 0) {
+            continue; /* a file with it would never start anything */
+        }
         switch (row->type) {
         case OPTION_FLAG:
             printf("%s = %s\n", row->name, row->given ? "yes" : "no");

@@ -74,7 +74,7 @@ struct options {
  * with its line. */
 MUST_USE bool options_parse(struct options *options, int argc, char **argv, int *code);
 
-/* Prints the result as an INI file to stdout (--print-config). */
+/* Prints the result as an INI file to stdout (--print-config, which is left out of it). */
 void options_print(const struct options *options);
 
 void options_free(struct options *options);

@@ -607,6 +607,75 @@ static void commands_without_a_journal_say_so(void **state)
     sample_remove_directory(dir);
 }
 
+/* A --data that is a file, or is not there, is wrong usage for every command, and nothing is made.
+ */
+static void commands_want_a_directory(void **state)
+{
+    (void)state;
+    char dir[256];
+    char file[300];
+    char out[300];
+    char beyond[300];
+    sample_directory(dir);
+    snprintf(file, sizeof file, "%s/file", dir);
+    snprintf(out, sizeof out, "%s/out", dir);
+    snprintf(beyond, sizeof beyond, "%s/none/out", dir);
+    FILE *made = fopen(file, "w");
+    assert_non_null(made);
+    fclose(made);
+    struct run runs[7];
+    RUN(&runs[0], command_verify, "verify", "--data", file);
+    RUN(&runs[1], command_replay, "replay", "--data", file, "--out", out);
+    RUN(&runs[2], command_inspect, "inspect", "--data", file);
+    RUN(&runs[3], command_account, "account", "--data", file, "--account",
+        "0x7e5f4552091a69125d5dfcb7b8c2659029395bdf");
+    RUN(&runs[4], command_explain, "explain", "--data", file, "--bet", "1");
+    RUN(&runs[5], command_verify, "verify", "--data", out);
+    RUN(&runs[6], command_replay, "replay", "--data", dir, "--out", beyond);
+    for (size_t i = 0; i < 7; i++) {
+        assert_int_equal(runs[i].code, EXIT_USAGE);
+        const char *errors = runs[i].capture.errors;
+        assert_non_null(strstr(errors, i < 5 ? "Not a directory" : "No such file or directory"));
+        assert_ptr_equal(strchr(errors, '\n'), strrchr(errors, '\n'));
+        end(&runs[i]);
+    }
+    struct run run;
+    RUN(&run, command_replay, "replay", "--data", dir, "--out", file);
+    assert_int_equal(run.code, EXIT_USAGE);
+    assert_non_null(strstr(run.capture.errors, "Not a directory"));
+    end(&run);
+    FILE *none = fopen(out, "r");
+    assert_null(none);
+    sample_remove_directory(dir);
+}
+
+/* A range that no record can lie in is wrong usage; one that none lies in is told. */
+static void inspect_tells_of_an_empty_range(void **state)
+{
+    (void)state;
+    struct sample sample;
+    sample_make(&sample, &(struct sample_options){0});
+    struct run run;
+    RUN(&run, command_inspect, "inspect", "--data", sample.dir, "--from", "9", "--to", "3");
+    assert_int_equal(run.code, EXIT_USAGE);
+    assert_non_null(strstr(run.capture.errors, "--from lies behind --to"));
+    end(&run);
+    RUN(&run, command_inspect, "inspect", "--data", sample.dir, "--from", "2026-11-20T00:00:00Z",
+        "--to", "2026-11-19T00:00:00Z");
+    assert_int_equal(run.code, EXIT_USAGE);
+    end(&run);
+    RUN(&run, command_inspect, "inspect", "--data", sample.dir, "--from", "100000000");
+    assert_int_equal(run.code, EXIT_DIFFERENCE);
+    assert_string_equal(run.capture.output, "");
+    assert_non_null(strstr(run.capture.errors, "no record there"));
+    end(&run);
+    RUN(&run, command_inspect, "inspect", "--data", sample.dir, "--from", "3", "--to", "100000000");
+    assert_int_equal(run.code, EXIT_GOOD);
+    assert_string_equal(run.capture.errors, "");
+    end(&run);
+    sample_remove(&sample);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -622,6 +691,8 @@ int main(void)
         cmocka_unit_test(explain_recomputes_every_figure),
         cmocka_unit_test(explain_tells_what_is_wrong),
         cmocka_unit_test(commands_without_a_journal_say_so),
+        cmocka_unit_test(commands_want_a_directory),
+        cmocka_unit_test(inspect_tells_of_an_empty_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
