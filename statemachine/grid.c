@@ -15,7 +15,10 @@ int64_t grid_last_offered(const struct config *config, int64_t time_ms)
 
 int64_t grid_band_e4(const struct grid *grid, const struct config *config, int64_t column_ms)
 {
-    return column_ms >= grid->band_e4_from ? config->band_e4 : grid->band_e4_before;
+    if (column_ms >= grid->band_e4_from) {
+        return config->band_e4;
+    }
+    return column_ms >= grid->band_e4_before_from ? grid->band_e4_before : grid->band_e4_oldest;
 }
 
 void grid_bounds(int64_t band, int64_t band_e4, int64_t *lo_e4, int64_t *hi_e4)
@@ -45,6 +48,8 @@ void grid_change(struct grid *grid, const struct config *before, const struct co
         grid->offered_until_ms = last;
     }
     if (after->band_e4 != before->band_e4) {
+        grid->band_e4_oldest = grid->band_e4_before;
+        grid->band_e4_before_from = grid->band_e4_from;
         grid->band_e4_before = before->band_e4;
         grid->band_e4_from = saturating_add(grid->offered_until_ms, after->column_ms);
     }

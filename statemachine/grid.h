@@ -8,11 +8,14 @@
 
 #include "statemachine/config.h"
 
-/* The history of W that open columns can still need: one change at most is pending at a time. */
+/* The history of W that columns not settled yet can still need. One change at most is pending at a
+ * time; the one before it still matters when grid records are late while engine time goes on. */
 struct grid {
-    int64_t band_e4_from;     /* the W in force holds for columns >= this; 0 since genesis */
-    int64_t band_e4_before;   /* and this one before it */
-    int64_t offered_until_ms; /* the last column that was on offer under an epoch now past */
+    int64_t band_e4_from;        /* the W in force holds for columns >= this; 0 since genesis */
+    int64_t band_e4_before;      /* and this one before it, */
+    int64_t band_e4_before_from; /* for columns >= this; */
+    int64_t band_e4_oldest;      /* and this one before that */
+    int64_t offered_until_ms;    /* the last column that was on offer under an epoch now past */
 };
 
 /* K: the column boundary at or before engine time t. */

@@ -55,6 +55,7 @@ static void begin_market(struct machine *machine, const struct config *config)
     machine->volatility.fast_q64 = (uint64_t)config->vol_fast_start;
     machine->volatility.slow_q64 = (uint64_t)config->vol_slow_start;
     machine->grid.band_e4_before = config->band_e4;
+    machine->grid.band_e4_oldest = config->band_e4;
 }
 
 static void refuse_config(struct step *step, enum reason reason, const char *problem)

@@ -117,9 +117,13 @@ static void get_market(struct reader *reader, struct machine *machine)
     }
     machine->grid.band_e4_from = get_i64(reader);
     machine->grid.band_e4_before = get_i64(reader);
+    machine->grid.band_e4_before_from = get_i64(reader);
+    machine->grid.band_e4_oldest = get_i64(reader);
     machine->grid.offered_until_ms = get_i64(reader);
     require(reader, machine->epoch == 0 ||
-                        config_value_in_range(CONFIG_band_e4, machine->grid.band_e4_before));
+                        (config_value_in_range(CONFIG_band_e4, machine->grid.band_e4_before) &&
+                         config_value_in_range(CONFIG_band_e4, machine->grid.band_e4_oldest)));
+    require(reader, machine->grid.band_e4_before_from <= machine->grid.band_e4_from);
     const uint8_t breaker = get_u8(reader);
     require(reader, breaker <= BREAKER_CRITICAL);
     machine->breaker.state = (enum breaker_state)breaker;

@@ -79,6 +79,8 @@ static void put_market(struct writer *writer, const struct machine *machine)
     }
     put_i64(writer, machine->grid.band_e4_from);
     put_i64(writer, machine->grid.band_e4_before);
+    put_i64(writer, machine->grid.band_e4_before_from);
+    put_i64(writer, machine->grid.band_e4_oldest);
     put_i64(writer, machine->grid.offered_until_ms);
     put_u8(writer, (uint8_t)machine->breaker.state);
     put_i64(writer, machine->breaker.since_ms);

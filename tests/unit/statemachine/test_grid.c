@@ -133,6 +133,29 @@ static void confirmed_column_keeps_its_width_through_two_changes(void **state)
     fixture_free(fixture);
 }
 
+/* Nobody bet on 1,015,000 (W 200,000). Engine time passes F while its grid record is held up, and
+ * W changes again: the late record still announces it with its own W, and a column of the first
+ * change with that one. */
+static void late_column_without_bets_keeps_its_width_through_two_changes(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_market(NULL);
+    fixture_config(fixture, "band_e4=100000");
+    fixture_expect(fixture, "config 2 W=100000 from=1070000 before=200000\n");
+    fixture->time_ms = 1200000;
+    fixture_config(fixture, "band_e4=300000");
+    fixture_expect(fixture, "config 3 W=300000 from=1265000 before=100000\n");
+    fixture_clock(fixture, 1015000);
+    assert_int_equal(fixture->column.column_ms, 1015000);
+    assert_int_equal(fixture->column.band_e4, 200000);
+    fixture_clock(fixture, 1070000);
+    assert_int_equal(fixture->column.column_ms, 1070000);
+    assert_int_equal(fixture->column.band_e4, 100000);
+    fixture_clock(fixture, 1265000);
+    assert_int_equal(fixture->column.band_e4, 300000);
+    fixture_free(fixture);
+}
+
 /* The grid on show: 12 columns, offered cells only, the first open column as time + delay + lead
  * says. */
 static void grid_shows_the_offered_cells(void **state)
@@ -167,6 +190,7 @@ int main(void)
         cmocka_unit_test(new_width_starts_with_the_first_column_never_on_offer),
         cmocka_unit_test(width_respects_columns_that_were_on_offer_earlier),
         cmocka_unit_test(confirmed_column_keeps_its_width_through_two_changes),
+        cmocka_unit_test(late_column_without_bets_keeps_its_width_through_two_changes),
         cmocka_unit_test(grid_shows_the_offered_cells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
