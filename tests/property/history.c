@@ -43,7 +43,7 @@ static void append(struct history *history, const uint8_t *record, size_t bytes)
     must(status == STATUS_OK, "the journal takes no record");
 }
 
-void history_put(struct history *history, struct input *input)
+static void put(struct history *history, struct input *input, const struct event_sink *sink)
 {
     static uint8_t record[LIMIT_RECORD_BYTES];
     input->seq = applier_seq(history->applier) + 1;
@@ -51,8 +51,46 @@ void history_put(struct history *history, struct input *input)
     const size_t bytes = codec_encode(input, record, sizeof record);
     must(bytes > 0, "a record does not encode");
     append(history, record, bytes);
-    const enum status status = applier_apply(history->applier, input->seq, record, bytes, NULL);
+    const enum status status = applier_apply(history->applier, input->seq, record, bytes, sink);
     must(status == STATUS_OK, applier_report(history->applier)->reason);
+}
+
+void history_put(struct history *history, struct input *input)
+{
+    put(history, input, NULL);
+}
+
+/* What the step of a tap did, in the words of the advisory check. */
+static void note_outcome(void *context, const struct event *event)
+{
+    struct tap_check *outcome = context;
+    if (event->kind == EVENT_TAP_REPEATED) {
+        *outcome = (struct tap_check){.outcome = TAP_REPEATED, .bet = event->of.tap.bet};
+    } else if (event->kind == EVENT_TAP_REFUSED) {
+        *outcome = (struct tap_check){.outcome = TAP_REFUSED, .reason = event->of.tap.reason};
+    } else if (event->kind == EVENT_BET_REJECTED && event->of.bet->accepted_seq == 0) {
+        *outcome = (struct tap_check){.outcome = TAP_REFUSED, .reason = event->of.bet->reason};
+    }
+}
+
+/* The applier hands postings on to whoever listens; this one looks at events alone. */
+static void ignore_posting(void *context, const struct posting *posting)
+{
+    (void)context;
+    (void)posting;
+}
+
+void history_put_tap(struct history *history, struct input *input)
+{
+    const struct tap_check check =
+        machine_check_tap(history_machine(history), &input->of.tap, history->now_ms, false);
+    struct tap_check outcome = {.outcome = TAP_WOULD_BET};
+    const struct event_sink sink = {
+        .context = &outcome, .event = note_outcome, .posting = ignore_posting};
+    put(history, input, &sink);
+    must(check.outcome == outcome.outcome && check.reason == outcome.reason &&
+             check.bet == outcome.bet,
+         "the advisory check of a tap and its step disagree");
 }
 
 void history_attest(struct history *history)

@@ -26,6 +26,9 @@ void history_open(struct history *history, const char *dir, uint64_t seed, int64
 /* Writes and applies one record at now_ms; its seq and time are set here. */
 void history_put(struct history *history, struct input *input);
 
+/* The same for a tap: what machine_check_tap says before must be what the step then does. */
+void history_put_tap(struct history *history, struct input *input);
+
 /* An Attest record of one of the last records. */
 void history_attest(struct history *history);
 

@@ -148,7 +148,7 @@ static void put_tap(struct history *history, const struct tap *tap)
     struct input input = {.kind = INPUT_TAP, .of.tap = *tap};
     input.of.tap.signature = signature;
     input.of.tap.signature_bytes = tap->session != 0 ? 64 : LIMIT_SIGNATURE_BYTES;
-    history_put(history, &input);
+    history_put_tap(history, &input);
 }
 
 static void number_bytes(uint8_t *bytes, uint64_t number)

@@ -57,8 +57,9 @@ EDGES = ["edge: " + name for name in (
     "last column on offer", "tick as old as betting allows", "tick 1,000 ms old", "priced at t + D",
     "decided at t + D + 2,000", "priced with the least lead", "multiplier at min_mult",
     "multiplier 105", "multiplier 5,000", "stake at its least", "stake at its most",
-    "last open bet", "all of the balance staked", "account emptied", "bankroll drawn to the reserve", "amount 10^15",
-    "reference of 64 letters", "gap of degraded_ms", "gap of critical_ms", "spread at its widest",
+    "last open bet", "all of the balance staked", "account emptied",
+    "bankroll drawn to the reserve", "amount 10^15", "reference of 64 letters",
+    "gap of degraded_ms", "gap of critical_ms", "spread at its widest",
     "jump of half a band", "W changed at F")]
 
 WANTED = REASONS + RESULTS + POSTINGS + TURNS + CORNERS + EDGES
