@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -42,7 +43,7 @@ struct admin_connection {
 struct admin_socket {
     struct server *server;
     uv_pipe_t listener;
-    char path[108];
+    char path[ADMIN_PATH_BYTES_MAX + 1];
     uint64_t last_id;
     struct admin_connection *connections;
     size_t count;
@@ -386,38 +387,93 @@ static void on_connection(uv_stream_t *listener, int status)
     name_operator(connection);
 }
 
-enum status admin_socket_open(struct server *server, const char *path)
+/* True when somebody answers at the socket. */
+static bool is_alive(const char *path)
 {
-    struct admin_socket *admin = calloc(1, sizeof(*admin));
-    if (admin == NULL) {
-        return STATUS_NO_MEMORY;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    _Static_assert(sizeof(address.sun_path) == ADMIN_PATH_BYTES_MAX + 1, "the path fits");
+    strcpy(address.sun_path, path); /* its length was looked at */
+    const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) {
+        return false;
     }
-    admin->server = server;
-    if (strlen(path) >= sizeof(admin->path)) {
-        fprintf(stderr,
-                "tapline serve: --admin: the path %s is longer than 107 bytes; name a "
-                "shorter one\n",
-                path);
-        free(admin);
-        return STATUS_USAGE;
-    }
-    strcpy(admin->path, path);
-    /* The data directory is locked by us: a socket that lies there is a dead server's. */
+    /* EAGAIN: somebody is there who has too many to answer. */
+    const bool alive =
+        connect(descriptor, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+        errno == EAGAIN;
+    close(descriptor);
+    return alive;
+}
+
+bool admin_socket_possible(const char *path, char problem[ADMIN_PROBLEM_BYTES])
+{
     struct stat seen;
-    if (lstat(path, &seen) == 0 && S_ISSOCK(seen.st_mode)) {
-        unlink(path);
+    if (strlen(path) > ADMIN_PATH_BYTES_MAX) {
+        snprintf(problem, ADMIN_PROBLEM_BYTES,
+                 "the path is longer than %d bytes; name a shorter one", ADMIN_PATH_BYTES_MAX);
+        return false;
     }
-    (void)uv_pipe_init(&server->loop, &admin->listener, 0); /* cannot fail on Linux */
-    admin->listener.data = admin;
-    server->admin = admin;
+    if (lstat(path, &seen) == 0) {
+        const char *what = !S_ISSOCK(seen.st_mode) ? "there is a file that is no socket"
+                           : is_alive(path)        ? "another server has this socket"
+                                                   : NULL;
+        if (what != NULL) {
+            snprintf(problem, ADMIN_PROBLEM_BYTES, "%s; name another path", what);
+        }
+        return what == NULL;
+    }
+    char parent[ADMIN_PROBLEM_BYTES / 2];
+    const char *slash = strrchr(path, '/');
+    snprintf(parent, sizeof(parent), "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
+             slash == NULL ? "." : path); /* fits by the length above */
+    if (access(parent, W_OK | X_OK) != 0) {
+        snprintf(problem, ADMIN_PROBLEM_BYTES, "no socket can be made in '%s': %s", parent,
+                 strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* Binds and listens. 0, or the reason. */
+static int listen_at(struct admin_socket *admin, char problem[ADMIN_PROBLEM_BYTES])
+{
+    /* What is there now is a dead server's socket. */
+    if (unlink(admin->path) != 0 && errno != ENOENT) {
+        snprintf(problem, ADMIN_PROBLEM_BYTES,
+                 "the socket of an ended server cannot be removed: %s", strerror(errno));
+        return -1;
+    }
     const mode_t mask = umask(0177);
-    int error = uv_pipe_bind(&admin->listener, path);
+    int error = uv_pipe_bind(&admin->listener, admin->path);
     umask(mask);
     if (error == 0) {
         error = uv_listen((uv_stream_t *)&admin->listener, ADMIN_CONNECTIONS, on_connection);
     }
     if (error != 0) {
-        fprintf(stderr, "tapline serve: --admin %s: %s\n", path, uv_strerror(error));
+        snprintf(problem, ADMIN_PROBLEM_BYTES, "cannot listen: %s", uv_strerror(error));
+    }
+    return error;
+}
+
+enum status admin_socket_open(struct server *server, const char *path)
+{
+    char problem[ADMIN_PROBLEM_BYTES];
+    struct admin_socket *admin = calloc(1, sizeof(*admin));
+    if (admin == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    if (!admin_socket_possible(path, problem)) {
+        fprintf(stderr, "tapline serve: --admin '%s': %s\n", path, problem);
+        free(admin);
+        return STATUS_USAGE;
+    }
+    admin->server = server;
+    strcpy(admin->path, path);                              /* fits, or it would not be possible */
+    (void)uv_pipe_init(&server->loop, &admin->listener, 0); /* cannot fail on Linux */
+    admin->listener.data = admin;
+    server->admin = admin;
+    if (listen_at(admin, problem) != 0) {
+        fprintf(stderr, "tapline serve: --admin '%s': %s\n", path, problem);
         return STATUS_IO;
     }
     return STATUS_OK;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "tools/commands.h"
 #include "tools/options.h"
+#include "tools/serve/origin.h"
 #include "tools/serve/server.h"
 
 #define RATE_KEYS       65536
@@ -42,7 +43,7 @@ static int usage_error(const char *format, const char *what)
 {
     fprintf(stderr, "tapline serve: ");
     fprintf(stderr, format, what); // NOLINT: the formats are literals of this file
-    fprintf(stderr, "; see `tapline serve --help`\n");
+    fprintf(stderr, "; see 'tapline serve --help'\n");
     return EXIT_USAGE;
 }
 
@@ -87,7 +88,7 @@ static int take_options(const struct option_row *rows, struct server_options *op
     uint64_t threads;
     options->data_dir = rows[ROW_DATA].value;
     if (!parse_listen(rows[ROW_LISTEN].value, options)) {
-        return usage_error("--listen wants ADDR:PORT, not %s", rows[ROW_LISTEN].value);
+        return usage_error("--listen wants ADDR:PORT, not '%s'", rows[ROW_LISTEN].value);
     }
     if (rows[ROW_FEED].count > SERVER_FEEDS_MAX) {
         return usage_error("at most 16 --feed%s", "");
@@ -100,7 +101,12 @@ static int take_options(const struct option_row *rows, struct server_options *op
     }
     for (size_t i = 0; i < rows[ROW_ORIGIN].count; i++) {
         if (strlen(rows[ROW_ORIGIN].list[i]) > LIMIT_ORIGIN_BYTES) {
-            return usage_error("--origin is too long: %s", rows[ROW_ORIGIN].list[i]);
+            return usage_error("--origin '%s' is longer than 128 bytes", rows[ROW_ORIGIN].list[i]);
+        }
+        if (!origin_is_well_formed(rows[ROW_ORIGIN].list[i])) {
+            return usage_error("--origin wants scheme://host[:port] in lower case, with nothing "
+                               "behind, not '%s'",
+                               rows[ROW_ORIGIN].list[i]);
         }
         options->origins[options->origin_count++] = rows[ROW_ORIGIN].list[i];
     }
@@ -109,20 +115,20 @@ static int take_options(const struct option_row *rows, struct server_options *op
     options->demo = rows[ROW_DEMO].given;
     options->trust_proxy = rows[ROW_TRUST_PROXY].given;
     if (!rate_limit_parse(rows[ROW_LIMIT_ACCOUNT].value, &options->limit_account)) {
-        return usage_error("--limit-account wants RATE:BURST or 0, not %s",
+        return usage_error("--limit-account wants RATE:BURST or 0, not '%s'",
                            rows[ROW_LIMIT_ACCOUNT].value);
     }
     if (!rate_limit_parse(rows[ROW_LIMIT_ADDRESS].value, &options->limit_address)) {
-        return usage_error("--limit-address wants RATE:BURST or 0, not %s",
+        return usage_error("--limit-address wants RATE:BURST or 0, not '%s'",
                            rows[ROW_LIMIT_ADDRESS].value);
     }
     if (!parse_unsigned(&rows[ROW_SEGMENT_BYTES], (uint64_t)1 << 32, &options->segment_bytes) ||
         (options->segment_bytes != 0 && options->segment_bytes < (1u << 22))) {
-        return usage_error("--segment-bytes wants 4194304 to 4294967296, not %s",
+        return usage_error("--segment-bytes wants 4194304 to 4294967296, not '%s'",
                            rows[ROW_SEGMENT_BYTES].value);
     }
     if (!parse_unsigned(&rows[ROW_VERIFY_THREADS], VERIFY_POOL_THREADS_MAX, &threads)) {
-        return usage_error("--verify-threads wants 1 to 64, not %s",
+        return usage_error("--verify-threads wants 1 to 64, not '%s'",
                            rows[ROW_VERIFY_THREADS].value);
     }
     options->verify_threads = (unsigned)threads;
@@ -185,7 +191,7 @@ static int open_feeds(struct server *server, struct clock_recording *recording, 
         const enum status status =
             feed_open(server->options.feeds[i], &server->feeds[i], error, sizeof(error));
         if (status != STATUS_OK) {
-            fprintf(stderr, "tapline serve: --feed %s: %s\n", server->options.feeds[i], error);
+            fprintf(stderr, "tapline serve: --feed '%s': %s\n", server->options.feeds[i], error);
             return EXIT_USAGE;
         }
         server->feed_count += 1;
@@ -207,7 +213,7 @@ static int start_feeds(struct server *server)
         const enum status status = feed_start(server->feeds[i], &server->loop, &server->clock,
                                               &sink, error, sizeof(error));
         if (status != STATUS_OK) {
-            fprintf(stderr, "tapline serve: --feed %s: %s\n", server->options.feeds[i], error);
+            fprintf(stderr, "tapline serve: --feed '%s': %s\n", server->options.feeds[i], error);
             return EXIT_USAGE;
         }
     }
@@ -477,6 +483,10 @@ static int start(struct server *server)
     bool recorded;
     index_init(&server->index);
     int exit_code = open_feeds(server, &recording, &recorded);
+    if (exit_code != 0) {
+        return exit_code;
+    }
+    exit_code = preflight(server);
     if (exit_code != 0) {
         return exit_code;
     }

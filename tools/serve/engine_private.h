@@ -11,7 +11,7 @@
 
 #define GRID_QUEUE        64
 #define IN_FLIGHT_BUCKETS 8192 /* a power of two */
-#define REASON_BYTES      256
+#define REASON_BYTES      512
 
 /* A durable batch, copied from the writer's buffer. */
 struct durable {

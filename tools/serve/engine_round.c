@@ -262,6 +262,9 @@ static void note_event(struct engine *engine, const struct event *event)
     case EVENT_TRANSFER_REFUSED:
         verdict->kind = ANSWER_REFUSED;
         verdict->reason = event->of.transfer.reason;
+        if (verdict->reason == REASON_NONCE_REUSED) { /* the code's own words speak of a tap */
+            verdict->problem = "this reference was used for another transfer; choose a new one";
+        }
         break;
     case EVENT_CONFIG:
         verdict->kind = ANSWER_APPLIED;

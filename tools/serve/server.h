@@ -1,7 +1,7 @@
 /* The running server: everything the loop thread owns, wired together. One per process. The files
- * beside this one are its parts: startup.c (data directory, replay, genesis), taps.c (a tap's way
- * through the threads), http_api.c, ws_api.c, admin_socket.c (what comes in), publish.c (what goes
- * out). */
+ * beside this one are its parts: preflight.c (what is tried first), startup.c (data directory,
+ * replay, genesis), taps.c (a tap's way through the threads), http_api.c, ws_api.c, admin_socket.c
+ * (what comes in), publish.c (what goes out). */
 #ifndef TAPLINE_TOOLS_SERVE_SERVER_H
 #define TAPLINE_TOOLS_SERVE_SERVER_H
 
@@ -125,7 +125,16 @@ struct server {
     int64_t status_money;  /* the bankroll it showed */
 };
 
+/* --- preflight.c --- */
+
+/* Tries what can be tried before a new data directory is made: the market file, the admin socket's
+ * place, the ports. Returns 0, or the exit code to end with, the reason said on stderr. */
+int preflight(struct server *server);
+
 /* --- startup.c --- */
+
+/* Whether a new journal could begin with --market, without writing anything. Returns as below. */
+int startup_check_market(struct server *server);
 
 /* Opens the data directory: SQLite's witness, the journal, the replay through the state machine
  * into the projections. Returns the exit code to end with (and server->error), or 0. */
@@ -191,6 +200,11 @@ void ws_api_message(void *server, uint64_t id, const char *text, size_t length);
 void ws_api_close(void *server, uint64_t id);
 void ws_api_answer(struct server *server, const struct engine_request *request);
 
+/* False, and why in words, when no admin socket can be made at `path`: too long, no directory, a
+ * file in the way, or the socket of a server that lives. */
+#define ADMIN_PROBLEM_BYTES  256
+#define ADMIN_PATH_BYTES_MAX 107 /* what a unix socket's address holds */
+bool admin_socket_possible(const char *path, char problem[ADMIN_PROBLEM_BYTES]);
 enum status admin_socket_open(struct server *server, const char *path);
 void admin_socket_answer(struct server *server, const struct engine_request *request);
 void admin_socket_close(struct server *server);

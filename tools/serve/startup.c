@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ingress/market_file.h"
 #include "projections/sqlite_audit.h"
@@ -101,14 +102,32 @@ static void on_halt(void *context, enum status status, const char *reason)
 
 /* --- Journal. --- */
 
+static int make_directory(struct server *server)
+{
+    const char *path = server->options.data_dir;
+    struct stat seen;
+    int error = mkdir(path, 0750) == 0 || errno == EEXIST ? 0 : errno;
+    if (error != 0) {
+        return fail(server, EXIT_USAGE, "--data '%s': cannot make the directory: %s", path,
+                    strerror(error));
+    }
+    error = stat(path, &seen) != 0 ? errno : S_ISDIR(seen.st_mode) ? 0 : ENOTDIR;
+    if (error == 0 && access(path, R_OK | W_OK | X_OK) != 0) {
+        error = errno;
+    }
+    return error == 0 ? 0
+                      : fail(server, EXIT_USAGE, "--data '%s': cannot use the directory: %s", path,
+                             strerror(error));
+}
+
 static int open_journal(struct server *server)
 {
     uint64_t witness_seq;
     char witness_name[32];
     struct journal_report report;
-    if (mkdir(server->options.data_dir, 0750) != 0 && errno != EEXIST) {
-        return fail(server, EXIT_USAGE, "cannot make the data directory %s: %s",
-                    server->options.data_dir, strerror(errno));
+    const int exit_code = make_directory(server);
+    if (exit_code != 0) {
+        return exit_code;
     }
     sqlite_audit_witness(server->options.data_dir, &witness_seq, witness_name);
     const struct journal_options options = {
@@ -128,8 +147,12 @@ static int open_journal(struct server *server)
         return 0;
     }
     if (status == STATUS_IN_USE) {
-        return fail(server, EXIT_IN_USE, "the data directory %s is in use by another process",
+        return fail(server, EXIT_IN_USE, "the data directory '%s' is in use by another process",
                     server->options.data_dir);
+    }
+    if (exit_code_of(status) == EXIT_JOURNAL_IO) {
+        return fail(server, EXIT_JOURNAL_IO, "journal: %s",
+                    report.reason[0] != '\0' ? report.reason : status_text(status));
     }
     return fail(server, exit_code_of(status),
                 "journal: %s: segment %s, offset %llu, seq %llu, rule %c: %s", status_text(status),
@@ -285,7 +308,7 @@ static int fill_genesis(struct server *server, struct input *input)
         struct config merged;
         const enum status status = market_file_read(server->options.market_file, change, problem);
         if (status != STATUS_OK) {
-            return fail(server, EXIT_USAGE, "%s", problem);
+            return fail(server, EXIT_USAGE, "--market: %s", problem);
         }
         config_merge(&config, change, &merged);
         config = merged;
@@ -303,6 +326,12 @@ static int fill_genesis(struct server *server, struct input *input)
     }
     snprintf(change->operator_name, sizeof(change->operator_name), "genesis");
     return 0;
+}
+
+int startup_check_market(struct server *server)
+{
+    static struct input genesis; /* large */
+    return fill_genesis(server, &genesis);
 }
 
 static void fill_demo_house(struct input *input)
@@ -333,7 +362,7 @@ static int start_engine(struct server *server, uint64_t head_seq)
         fprintf(
             stderr,
             "tapline serve: --market is ignored: the journal has its configuration; change it by "
-            "`tapline admin config FILE`\n");
+            "'tapline admin config FILE'\n");
     }
     first[count].kind = INPUT_START;
     first[count++].of.version = (struct text_view){version, sizeof(version) - 1};
@@ -355,8 +384,8 @@ static int start_engine(struct server *server, uint64_t head_seq)
         status = engine_start(server->engine, &options);
     }
     if (status != STATUS_OK) {
-        return fail(server, exit_code_of(status), "the journal cannot be written: %s",
-                    status_text(status));
+        return fail(server, EXIT_JOURNAL_IO, "the journal cannot be written: %s",
+                    disk_problem(disk_posix(), status));
     }
     return 0;
 }

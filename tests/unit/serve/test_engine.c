@@ -275,6 +275,8 @@ static void a_repeated_transfer_names_the_first(void **state)
     assert_int_equal(again->answer.seq, first->answer.seq);
     assert_int_equal(again->answer.available_micro, STAKE);
     assert_int_equal(other->answer.refusal.code, REFUSAL_NONCE_REUSED);
+    assert_non_null(
+        strstr(other->answer.refusal.message, "reference")); /* a transfer has no nonce */
     bench_free(first);
     bench_free(again);
     bench_free(other);
