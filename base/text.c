@@ -79,8 +79,8 @@ static bool parse_hex(const char *text, size_t length, uint8_t *bytes, size_t co
         }
     }
     for (size_t i = 0; i < count; i++) {
-        bytes[i] = (uint8_t)(digit_value(text[2 * i], lower) << 4 |
-                             digit_value(text[2 * i + 1], lower));
+        bytes[i] =
+            (uint8_t)(digit_value(text[2 * i], lower) << 4 | digit_value(text[2 * i + 1], lower));
     }
     return true;
 }

@@ -27,7 +27,8 @@ struct machine_limits {
     uint32_t transfers_max; /* external references, kept for ever */
 };
 
-/* 1,000,000 accounts, 1,000,000 open bets, 1,000,000 nonces and 2,000,000 transfers: below 1 GiB. */
+/* 1,000,000 accounts, 1,000,000 open bets, 1,000,000 nonces and 2,000,000 transfers: below 1 GiB.
+ */
 void machine_default_limits(struct machine_limits *limits);
 
 /* The size of the one arena a machine with these limits lives in. */
