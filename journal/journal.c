@@ -379,6 +379,12 @@ bool journal_has_room(struct journal *journal)
     return writer_has_room(journal->writer);
 }
 
+void journal_failure(struct journal *journal, char text[DISK_PROBLEM_BYTES])
+{
+    CHECK(journal->writer != NULL);
+    writer_problem(journal->writer, text);
+}
+
 enum status journal_close(struct journal *journal)
 {
     const enum status status = journal->writer != NULL ? writer_close(journal->writer) : STATUS_OK;

@@ -95,6 +95,10 @@ MUST_USE enum status journal_append(struct journal *journal, const uint8_t *reco
  * settlements and withdrawals, but new bets should be refused (OVERLOADED). Thread: any. */
 bool journal_has_room(struct journal *journal);
 
+/* The first failure of the writer, in the disk's words; "" when there was none. What STATUS_CLOSED
+ * is about, also before on_failed was called. Thread: any. */
+void journal_failure(struct journal *journal, char text[DISK_PROBLEM_BYTES]);
+
 /* Writes and syncs what is queued, stops the writer, unlocks, frees. Returns the first error of the
  * journal's life, STATUS_OK if none. */
 enum status journal_close(struct journal *journal);

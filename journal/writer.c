@@ -488,6 +488,13 @@ void writer_head(struct writer *writer, struct journal_head *head)
     pthread_mutex_unlock(&writer->mutex);
 }
 
+void writer_problem(struct writer *writer, char text[DISK_PROBLEM_BYTES])
+{
+    pthread_mutex_lock(&writer->mutex);
+    memcpy(text, writer->problem, DISK_PROBLEM_BYTES);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
 enum status writer_close(struct writer *writer)
 {
     pthread_mutex_lock(&writer->mutex);

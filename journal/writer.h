@@ -48,10 +48,11 @@ struct writer;
 MUST_USE enum status writer_open(const struct journal_options *options, const char *directory,
                                  const struct journal_tail *tail, struct writer **writer);
 
-/* As journal_append, journal_has_room and journal_head. */
+/* As journal_append, journal_has_room, journal_head and journal_failure. */
 MUST_USE enum status writer_append(struct writer *writer, const uint8_t *record, size_t bytes);
 bool writer_has_room(struct writer *writer);
 void writer_head(struct writer *writer, struct journal_head *head);
+void writer_problem(struct writer *writer, char text[DISK_PROBLEM_BYTES]);
 
 /* Writes what is queued, ends the thread, frees. Returns the first error of the writer's life. */
 enum status writer_close(struct writer *writer);

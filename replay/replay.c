@@ -108,9 +108,9 @@ static enum status journal_problem(struct run *run, enum status status)
 {
     const struct journal_report *report = &run->result->journal;
     snprintf(run->result->problem, sizeof run->result->problem,
-             "%s, offset %" PRIu64 ", seq %" PRIu64 ": %s",
-             report->segment[0] != '\0' ? report->segment : "journal", report->offset, report->seq,
-             report->reason[0] != '\0' ? report->reason : status_text(status));
+             "%s%s, offset %" PRIu64 ", seq %" PRIu64 ": %s",
+             report->segment[0] != '\0' ? "segment " : "journal", report->segment, report->offset,
+             report->seq, report->reason[0] != '\0' ? report->reason : status_text(status));
     return status;
 }
 

@@ -104,8 +104,8 @@ static enum status find_tap(const char *data_dir, struct explain *story, char *t
             snprintf(text, 512, "there is no tap with seq %" PRIu64 " in %s/journal", story->id,
                      data_dir);
         } else {
-            snprintf(text, 512, "%s, offset %" PRIu64 ", seq %" PRIu64 ": %s", report->segment,
-                     report->offset, story->id,
+            snprintf(text, 512, "segment %s, offset %" PRIu64 ", seq %" PRIu64 ": %s",
+                     report->segment, report->offset, story->id,
                      report->reason[0] != '\0' ? report->reason : status_text(status));
         }
     }

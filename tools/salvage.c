@@ -10,9 +10,9 @@ static void tell(const struct salvage_visitor *visitor, const struct journal_rea
 {
     const struct journal_report *report = journal_reader_report(reader);
     char line[512];
-    snprintf(line, sizeof line, "%s, offset %" PRIu64 ", seq %" PRIu64 ": %s",
-             report->segment[0] != '\0' ? report->segment : "journal", report->offset, report->seq,
-             report->reason);
+    snprintf(line, sizeof line, "%s%s, offset %" PRIu64 ", seq %" PRIu64 ": %s",
+             report->segment[0] != '\0' ? "segment " : "journal", report->segment, report->offset,
+             report->seq, report->reason);
     visitor->damage(visitor->context, line, serious);
 }
 

@@ -157,18 +157,31 @@ test('rights_that_are_missing_are_named', async (t) => {
     'replay',
   );
 
+  const socket = path.join(locked, 'admin.sock');
+  fs.chmodSync(locked, 0o700);
+  const dead = await Server.start(t, path.join(directory, 'b'), ['--demo', '--admin', socket]);
+  await dead.kill();
+  fs.chmodSync(locked, 0o500);
+  const fresh = path.join(directory, 'fresh');
+  fs.mkdirSync(fresh);
+  giveToNobody(fresh);
+  const args = ['serve', '--demo', '--data', path.join(fresh, 'data'), '--listen', '127.0.0.1:0'];
+  const stale = await asNobody(directory, [...args, '--admin', socket]);
+  told(stale, 64, /socket of an ended server cannot be removed.*: Permission denied/, 'stale');
+  assert.deepEqual(fs.readdirSync(fresh), []);
+
   const segment = fs.readdirSync(journal).find((name) => name.endsWith('.seg'));
   fs.chmodSync(path.join(journal, segment), 0o000);
   const reason = new RegExp(`cannot open \\S*${segment}: Permission denied`);
   told(await serve(data), 73, reason, 'serve');
-  for (const args of [
+  for (const command of [
     ['verify'],
     ['inspect'],
     ['explain', '--bet', '1'],
     ['account', '--account', makeWallet('mistakes', 1).address],
     ['replay', '--no-sqlite'],
   ]) {
-    told(await asNobody(directory, [...args, '--data', data]), 73, reason, args[0]);
+    told(await asNobody(directory, [...command, '--data', data]), 73, reason, command[0]);
   }
   fs.chmodSync(path.join(journal, segment), 0o600);
   await mustEnd(0, asNobody(directory, ['verify', '--data', data]), 'verify');

@@ -413,22 +413,22 @@ bool admin_socket_possible(const char *path, char problem[ADMIN_PROBLEM_BYTES])
                  "the path is longer than %d bytes; name a shorter one", ADMIN_PATH_BYTES_MAX);
         return false;
     }
-    if (lstat(path, &seen) == 0) {
-        const char *what = !S_ISSOCK(seen.st_mode) ? "there is a file that is no socket"
-                           : is_alive(path)        ? "another server has this socket"
-                                                   : NULL;
-        if (what != NULL) {
-            snprintf(problem, ADMIN_PROBLEM_BYTES, "%s; name another path", what);
-        }
-        return what == NULL;
+    const bool exists = lstat(path, &seen) == 0;
+    if (exists && (!S_ISSOCK(seen.st_mode) || is_alive(path))) {
+        snprintf(problem, ADMIN_PROBLEM_BYTES, "%s; name another path",
+                 S_ISSOCK(seen.st_mode) ? "another server has this socket"
+                                        : "there is a file that is no socket");
+        return false;
     }
-    char parent[ADMIN_PROBLEM_BYTES / 2];
+    char parent[ADMIN_PATH_BYTES_MAX + 1];
     const char *slash = strrchr(path, '/');
     snprintf(parent, sizeof(parent), "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
              slash == NULL ? "." : path); /* fits by the length above */
     if (access(parent, W_OK | X_OK) != 0) {
-        snprintf(problem, ADMIN_PROBLEM_BYTES, "no socket can be made in '%s': %s", parent,
-                 strerror(errno));
+        snprintf(problem, ADMIN_PROBLEM_BYTES, "%s '%s': %s",
+                 exists ? "the socket of an ended server cannot be removed from"
+                        : "no socket can be made in",
+                 parent, strerror(errno));
         return false;
     }
     return true;

@@ -369,23 +369,27 @@ static int start_engine(struct server *server, uint64_t head_seq)
 
     server->first_count = count;
     enum status status = journal_start(server->journal);
-    if (status == STATUS_OK) {
-        const struct engine_options options = {
-            .clock = &server->clock,
-            .journal = server->journal,
-            .applier = server->applier,
-            .first = first,
-            .first_count = count,
-            .context = server,
-            .on_update = on_update,
-            .on_outbox = on_outbox,
-            .on_failed = on_failed,
-        };
-        status = engine_start(server->engine, &options);
-    }
     if (status != STATUS_OK) {
         return fail(server, EXIT_JOURNAL_IO, "the journal cannot be written: %s",
                     disk_problem(disk_posix(), status));
+    }
+    const struct engine_options options = {
+        .clock = &server->clock,
+        .journal = server->journal,
+        .applier = server->applier,
+        .first = first,
+        .first_count = count,
+        .context = server,
+        .on_update = on_update,
+        .on_outbox = on_outbox,
+        .on_failed = on_failed,
+    };
+    status = engine_start(server->engine, &options);
+    if (status != STATUS_OK) {
+        char problem[DISK_PROBLEM_BYTES];
+        journal_failure(server->journal, problem); /* it may have failed already */
+        return fail(server, exit_code_of(status), "the journal cannot be written: %s",
+                    problem[0] != '\0' ? problem : status_text(status));
     }
     return 0;
 }

@@ -372,6 +372,10 @@ static void writer_tells_why_it_failed(void **state)
     }
     assert_non_null(strstr(failed_reason, "journal/spare: Is a directory"));
     assert_non_null(strstr(failed_reason, "nothing after seq 1 is confirmed"));
+    char problem[DISK_PROBLEM_BYTES];
+    journal_failure(journal, problem);
+    assert_non_null(strstr(problem, "journal/spare: Is a directory"));
+    assert_int_equal(journal_append(journal, (const uint8_t *)"x", 1), STATUS_CLOSED);
     assert_int_equal(journal_close(journal), STATUS_IO);
 }
 
