@@ -130,7 +130,7 @@ static const char *take(struct read *read, enum parameter parameter, const char 
         return NULL;
     case PARAMETER_BEFORE:
         if (!parse_number(value, 1, INT64_MAX, &number)) {
-            return "before: wanted as the `next` of a page";
+            return "before: wanted as the 'next' of a page";
         }
         query->before = (uint64_t)number;
         return NULL;
