@@ -279,6 +279,7 @@ static int open_fronts(struct server *server)
              server->options.address, http_server_port(server->http));
     const struct ws_options ws = {
         .context = server,
+        .queue_bytes_max = SERVER_WS_QUEUE_BYTES,
         .allow_origin = ws_api_allow_origin,
         .on_open = ws_api_open,
         .on_message = ws_api_message,

@@ -178,6 +178,21 @@ void history_add(struct history *history, const struct outbox *outbox, void *con
     json_text_free(&teller.json);
 }
 
+void history_follow(struct history *history, const struct outbox *outbox)
+{
+    const struct outbox_record *record = outbox_records(outbox);
+    for (; record != NULL; record = record->next) {
+        uint64_t first = 0;
+        uint64_t last = 0;
+        for (const struct outbox_item *item = record->items; item != NULL; item = item->next) {
+            if (item->kind == OUTBOX_POSTING) {
+                note_posting(history, &item->of.posting, record->seq, &first, &last);
+            }
+        }
+    }
+    history->complete_from = outbox_last_seq(outbox) + 1;
+}
+
 bool history_since(const struct history *history, const uint8_t *account, uint64_t after,
                    const struct history_entry **entries, size_t *count)
 {

@@ -55,6 +55,10 @@ MUST_USE enum status history_open(struct history *history);
 void history_add(struct history *history, const struct outbox *outbox, void *context,
                  void (*told)(void *context, const struct history_entry *entry));
 
+/* Follows the balances of an outbox of long ago and keeps none of its events: what is further back
+ * than the ring can hold is not worth rendering. Only before the first history_add. */
+void history_follow(struct history *history, const struct outbox *outbox);
+
 /* The account's entries with seq >= after, oldest first, into entries[0..*count), at most
  * HISTORY_RESUMED and HISTORY_RESUMED_BYTES. False when they are not all here any more (answer with
  * a snapshot). */

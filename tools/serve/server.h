@@ -32,7 +32,10 @@
 #define SERVER_FEEDS_MAX   16
 #define SERVER_ORIGINS_MAX 16
 #define SERVER_TAPS_MAX    8192 /* taps between the loop and their answer; one more is OVERLOADED */
-#define SERVER_ERROR_BYTES 1024
+/* The largest frames are a grid of 60 columns x 101 bands and an account with 1,000 open bets, each
+ * below 700 KiB: a reader is not cut for asking for them. */
+#define SERVER_WS_QUEUE_BYTES (1024 * 1024)
+#define SERVER_ERROR_BYTES    1024
 /* Updates between engine and loop; more wait in the engine, and make it refuse. Its mailbox has as
  * much room again for the shut-down, when the loop waits for the engine and takes nothing: then at
  * most one update for each backlog entry, each tap and each grid record is still to come. */

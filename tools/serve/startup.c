@@ -19,6 +19,7 @@
 #include "tools/serve/server.h"
 
 #define REPLAY_OUTBOX_RECORDS 4096
+#define HISTORY_REPLAYED      ((uint64_t)4 * HISTORY_EVENTS) /* records whose events are rendered */
 #define PROJECTOR_WAIT_MS     1000
 #define FIRST_RECORDS_WAIT_MS 60000
 #define FIRST_RECORDS_STEP_MS 100
@@ -232,7 +233,11 @@ static enum status flush(struct start_replay *start, const struct applier *appli
     struct server *server = start->server;
     enum status status = outbox_seal(start->outbox, applier_digest(applier));
     if (status == STATUS_OK) {
-        history_add(&server->history, start->outbox, NULL, NULL);
+        if (start->head_seq - outbox_last_seq(start->outbox) > HISTORY_REPLAYED) {
+            history_follow(&server->history, start->outbox);
+        } else {
+            history_add(&server->history, start->outbox, NULL, NULL);
+        }
         board_note_ticks(&server->board, start->outbox);
         while ((status = projector_push(server->projector, start->outbox)) == STATUS_FULL) {
             (void)projector_wait_room(server->projector, PROJECTOR_WAIT_MS); /* the push tells */

@@ -246,6 +246,38 @@ static void a_long_resume_is_a_snapshot(void **state)
     assert_true(after > 1);
 }
 
+/* Proves that outboxes which were only followed count for the balances, and that a resume into them
+ * is a snapshot, while one behind them is not. */
+static void followed_records_leave_their_balances(void **state)
+{
+    struct history *history = *state;
+    struct told told = {0};
+    uint64_t first;
+    uint64_t last;
+    struct outbox *old = outbox_new();
+    struct event_sink sink = outbox_sink(old);
+    outbox_begin_record(old, 1, 1001);
+    put_posting(&sink, 3, LEDGER_AVAILABLE, 100, 100);
+    outbox_begin_record(old, 2, 1002);
+    put_posting(&sink, 3, LEDGER_AVAILABLE, -40, 60);
+    put_posting(&sink, 3, LEDGER_HELD, 40, 40);
+    put_bet(&sink, 3, 2);
+    assert_int_equal(outbox_seal(old, digest), STATUS_OK);
+    history_follow(history, old);
+    outbox_release(old);
+
+    struct outbox *outbox = outbox_new();
+    sink = outbox_sink(outbox);
+    outbox_begin_record(outbox, 3, 1003);
+    put_posting(&sink, 3, LEDGER_AVAILABLE, 5, 65);
+    seal_and_add(history, outbox, &told);
+    assert_int_equal(told.count, 1);
+    assert_string_equal(told.bodies[0], "{\"seq\":\"3\",\"time\":\"1003\",\"type\":\"balance\","
+                                        "\"available\":\"65\",\"held\":\"40\"}");
+    assert_int_equal(since(history, 3, 2, &first, &last), -1);
+    assert_int_equal(since(history, 3, 3, &first, &last), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +289,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_turned_ring_says_what_it_has_forgotten, open_history,
                                         close_history),
         cmocka_unit_test_setup_teardown(a_long_resume_is_a_snapshot, open_history, close_history),
+        cmocka_unit_test_setup_teardown(followed_records_leave_their_balances, open_history,
+                                        close_history),
     };
     return cmocka_run_group_tests_name("history", tests, NULL, NULL);
 }
