@@ -10,8 +10,8 @@
 #include "base/check.h"
 
 #define BUCKETS    16 /* the last one has no bound */
-#define CODES      24
-#define BET_STATES 7  /* enum bet_state, and 0 for what is none */
+#define CODES      28
+#define BET_STATES 7  /* enum bet_state; its 0 is never one */
 #define REASONS    65 /* the numbers of enum reason, and one for any other */
 
 /* Upper bounds: seconds as text, and in ns; powers of two for numbers of records. */
@@ -26,8 +26,9 @@ static const struct {
 };
 
 /* The codes that the interface answers with; others count as "other". */
-static const uint32_t codes[CODES] = {101, 200, 201, 202, 204, 304, 400, 401, 402, 403, 404, 405,
-                                      408, 409, 411, 413, 415, 422, 429, 431, 500, 502, 503, 0};
+static const uint32_t codes[CODES] = {101, 200, 201, 202, 204, 304, 400, 401, 402, 403,
+                                      404, 405, 408, 409, 411, 413, 414, 415, 417, 422,
+                                      426, 429, 431, 500, 502, 503, 505, 0};
 
 struct histogram {
     _Atomic uint64_t buckets[BUCKETS]; /* not cumulated */
@@ -50,6 +51,7 @@ struct metrics {
     struct histogram histograms[METRICS_HISTOGRAM_COUNT];
     struct labelled queues;
     struct labelled projections;
+    struct labelled refusals;
 };
 
 struct metrics *metrics_new(void)
@@ -99,6 +101,11 @@ uint32_t metrics_projection(struct metrics *metrics, const char *name)
                     name);
 }
 
+uint32_t metrics_refusal(struct metrics *metrics, const char *name)
+{
+    return place_of(metrics->refusals.names, &metrics->refusals.count, METRICS_LABELS_MAX, name);
+}
+
 static void add(_Atomic uint64_t *counter, uint64_t value)
 {
     atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
@@ -116,9 +123,16 @@ void metrics_count_http(struct metrics *metrics, uint32_t route, uint32_t code)
 
 void metrics_count_bet(struct metrics *metrics, enum bet_state state, enum reason reason)
 {
-    const uint32_t row = (uint32_t)state < BET_STATES ? (uint32_t)state : 0;
+    const uint32_t row = (uint32_t)state;
+    CHECK(row > 0 && row < BET_STATES);
     const uint32_t column = (uint32_t)reason < REASONS - 1 ? (uint32_t)reason : REASONS - 1;
     add(&metrics->bets[row][column], 1);
+}
+
+void metrics_count_refused(struct metrics *metrics, uint32_t refusal)
+{
+    CHECK(refusal < metrics->refusals.count);
+    add(&metrics->refusals.values[refusal], 1);
 }
 
 void metrics_count_divergence(struct metrics *metrics)
@@ -210,7 +224,14 @@ static void write_http(const struct metrics *metrics, struct json *json)
 static void write_bets(const struct metrics *metrics, struct json *json)
 {
     head(json, "tapline_bets_total", "counter", "Bets that entered a state, by reason.");
-    for (uint32_t state = 0; state < BET_STATES; state++) {
+    for (uint32_t i = 0; i < metrics->refusals.count; i++) {
+        const uint64_t count = read(&metrics->refusals.values[i]);
+        if (count != 0) {
+            line(json, "tapline_bets_total{state=\"refused\",reason=\"%s\"} %llu\n",
+                 metrics->refusals.names[i], (unsigned long long)count);
+        }
+    }
+    for (uint32_t state = 1; state < BET_STATES; state++) {
         for (uint32_t reason = 0; reason < REASONS; reason++) {
             const uint64_t count = read(&metrics->bets[state][reason]);
             if (count == 0) {
@@ -218,16 +239,16 @@ static void write_bets(const struct metrics *metrics, struct json *json)
             }
             const char *why = reason == REASONS - 1 ? "other" : reason_text((enum reason)reason);
             line(json, "tapline_bets_total{state=\"%s\",reason=\"%s\"} %llu\n",
-                 state == 0 ? "refused" : bet_state_text((enum bet_state)state),
-                 reason == 0 ? "" : why, (unsigned long long)count);
+                 bet_state_text((enum bet_state)state), reason == 0 ? "" : why,
+                 (unsigned long long)count);
         }
     }
 }
 
-/* value / 10^digits. */
+/* value / 10^digits; 0 is always "0". */
 static void write_decimal(struct json *json, const char *name, int64_t value, int digits)
 {
-    if (digits == 0) {
+    if (digits == 0 || value == 0) {
         line(json, "%s %lld\n", name, (long long)value);
         return;
     }

@@ -40,7 +40,7 @@ enum metrics_gauge {
 #define METRICS_HISTOGRAM_LIST(X)                                                                  \
     X(HTTP_REQUEST, "tapline_http_request_seconds", 1, "Request read to answer written.")          \
     X(ACCEPT, "tapline_accept_seconds", 1, "Tap received to durable.")                             \
-    X(CONFIRM, "tapline_confirm_seconds", 1, "Tap received to priced.")                            \
+    X(CONFIRM, "tapline_confirm_seconds", 1, "Tap received to confirmed.")                         \
     X(JOURNAL_SYNC, "tapline_journal_sync_seconds", 1, "Write and sync of one journal batch.")     \
     X(JOURNAL_BATCH, "tapline_journal_batch_records", 0, "Records of one journal batch.")
 
@@ -52,22 +52,24 @@ enum metrics_histogram {
 };
 
 #define METRICS_ROUTES_MAX 32
-#define METRICS_LABELS_MAX 16 /* queues, and projections */
+#define METRICS_LABELS_MAX 32 /* queues, projections, codes of refusals */
 
 /* All zero. NULL when memory is out. Owns: metrics_free. */
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
-/* Gives a route ("/v1/bets/{bet}"), a queue or a projection its place; the name stays the caller's
- * and lives as long. When all places are taken: the place of "other". Thread: before others use
- * metrics. */
+/* Gives a route ("/v1/bets/{bet}"), a queue, a projection or the code of a refusal ("DRAINING") its
+ * place; the name stays the caller's and lives as long. When all places are taken: the place of
+ * "other". Thread: before others use metrics. */
 uint32_t metrics_route(struct metrics *metrics, const char *name);
 uint32_t metrics_queue(struct metrics *metrics, const char *name);
 uint32_t metrics_projection(struct metrics *metrics, const char *name);
+uint32_t metrics_refusal(struct metrics *metrics, const char *name);
 
 /* Updates; any thread. */
 void metrics_count_http(struct metrics *metrics, uint32_t route, uint32_t code);
 void metrics_count_bet(struct metrics *metrics, enum bet_state state, enum reason reason);
+void metrics_count_refused(struct metrics *metrics, uint32_t refusal); /* a tap without a record */
 void metrics_count_divergence(struct metrics *metrics);
 void metrics_set(struct metrics *metrics, enum metrics_gauge gauge, int64_t value);
 void metrics_set_queue(struct metrics *metrics, uint32_t queue, uint64_t depth);

@@ -251,6 +251,7 @@ async function journey(t, feed, market) {
     bets.filter((bet) => bet.settled_seq !== null).forEach((bet) => columns.add(bet.column));
   }
   const seen = await collect(client, players, columns);
+  const { text: metrics } = await client.request('GET', '/metrics');
   const replayed = await client.socket();
   await replayed.authenticate(players[0].wallet);
   await replayed.resume(0);
@@ -276,6 +277,8 @@ async function journey(t, feed, market) {
   if (!replayed.events.some((event) => event.type === 'account:snapshot')) {
     checkEvents(state.events[players[0].account], replayed.events, 'replayed');
   }
+  const confirmed = Object.values(state.bets).filter((bet) => bet.mult !== null).length;
+  assert.match(metrics, new RegExp(`^tapline_confirm_seconds_count ${confirmed}$`, 'm'));
   const settled = watcher.events.filter((e) => e.type === 'column:settled');
   assert.ok(settled.length > 0, 'columns are told');
   settled.forEach((event) =>

@@ -461,6 +461,7 @@ static void open_metrics(struct server *server)
     server->queue_reads = metrics_queue(server->metrics, "reads");
     server->queue_projector = metrics_queue(server->metrics, "projector");
     http_api_register_routes(server);
+    taps_register_refusals(server);
 }
 
 static void open_handles(struct server *server)

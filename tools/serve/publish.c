@@ -47,6 +47,9 @@ static void publish_event(struct server *server, const struct outbox_record *rec
     if (event->kind == EVENT_BET_CONFIRMED || event->kind == EVENT_BET_REJECTED ||
         event->kind == EVENT_BET_SETTLED || event->kind == EVENT_BET_ACCEPTED) {
         metrics_count_bet(server->metrics, event->of.bet->state, event->of.bet->reason);
+        if (event->kind == EVENT_BET_CONFIRMED) {
+            taps_observe_confirmed(server, event->of.bet->bet);
+        }
         return; /* the account channel has its own way */
     }
     if (event->kind != EVENT_TICK && event->kind != EVENT_COLUMN_SETTLED) {

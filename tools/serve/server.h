@@ -182,6 +182,12 @@ void taps_refuse(struct server *server, struct engine_request *request, enum ref
  * for requests, the fronts for what they refuse themselves. */
 void taps_count_refused(struct server *server, enum refusal_code code);
 
+/* Times a bet that was confirmed, when its tap came to this process and waited for its price. */
+void taps_observe_confirmed(struct server *server, uint64_t bet);
+
+/* Gives every code its place in the metrics; before the first tap. */
+void taps_register_refusals(struct server *server);
+
 /* Mailbox callbacks. */
 void taps_on_verified(void *server, void *request);
 void taps_on_update(void *server, void *update);

@@ -44,25 +44,34 @@ void taps_free(struct server *server, struct engine_request *request)
     free(request);
 }
 
+/* Every code of a refusal, and where it counts. */
+static const enum refusal_code refusal_codes[] = {
+#define X(name, http, id, retry) REFUSAL_##name,
+    REFUSAL_LIST(X)
+#undef X
+};
+#define REFUSAL_COUNT (sizeof(refusal_codes) / sizeof(refusal_codes[0]))
+static uint32_t refusal_places[REFUSAL_COUNT];
+
+_Static_assert(REFUSAL_COUNT < METRICS_LABELS_MAX, "places for all");
+
+void taps_register_refusals(struct server *server)
+{
+    for (size_t i = 0; i < REFUSAL_COUNT; i++) {
+        refusal_places[i] = metrics_refusal(server->metrics, refusal_name(refusal_codes[i]));
+    }
+}
+
 void taps_count_refused(struct server *server, enum refusal_code code)
 {
-    static const enum reason reasons[] = {
-#define X(name, number) REASON_##name,
-        REASON_LIST(X)
-#undef X
-    };
     if (code == REFUSAL_INTERNAL) {
         return; /* nobody knows what became of it */
     }
-    const enum bet_state no_bet = (enum bet_state)0;
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-        if (refusal_of_reason(reasons[i]) == code) {
-            metrics_count_bet(server->metrics, no_bet, reasons[i]);
-            return;
+    for (size_t i = 0; i < REFUSAL_COUNT; i++) {
+        if (refusal_codes[i] == code) {
+            metrics_count_refused(server->metrics, refusal_places[i]);
         }
     }
-    /* Signatures, rates, draining: no reasons of the state machine, so they count as "other". */
-    metrics_count_bet(server->metrics, no_bet, (enum reason)UINT16_MAX);
 }
 
 static void deliver(struct server *server, struct engine_request *request)
@@ -142,6 +151,24 @@ void taps_on_verified(void *context, void *item)
     taps_submit(server, request);
 }
 
+/* When the taps that wait for their price came, by bet. A newer bet takes the place: at 3,000 taps
+ * a second a place is kept longer than the longest pricing delay. */
+#define WAITING_COUNT 8192
+static struct waiting_tap {
+    uint64_t bet;
+    int64_t received_ns;
+} waiting_taps[WAITING_COUNT];
+
+void taps_observe_confirmed(struct server *server, uint64_t bet)
+{
+    struct waiting_tap *tap = &waiting_taps[bet % WAITING_COUNT];
+    if (tap->bet == bet) {
+        metrics_observe(server->metrics, METRICS_CONFIRM,
+                        (uint64_t)(clock_elapsed_ns() - tap->received_ns));
+        tap->bet = 0;
+    }
+}
+
 /* Counts and times for the metrics. */
 static void observe(struct server *server, const struct engine_update *update)
 {
@@ -157,6 +184,10 @@ static void observe(struct server *server, const struct engine_update *update)
             metrics_observe(server->metrics, METRICS_ACCEPT, took_ns);
             if (request->answer.state == BET_CONFIRMED) {
                 metrics_observe(server->metrics, METRICS_CONFIRM, took_ns);
+            } else if (request->answer.state == BET_ACCEPTED) {
+                const uint64_t bet = request->answer.bet;
+                waiting_taps[bet % WAITING_COUNT] =
+                    (struct waiting_tap){.bet = bet, .received_ns = request->received_ns};
             }
         }
     }

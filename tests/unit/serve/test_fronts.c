@@ -238,7 +238,7 @@ static void every_answer_is_counted(void **state)
         "{route=\"other\",code=\"404\"}",
         "{route=\"other\",code=\"400\"}",
         "tapline_bets_total{state=\"refused\",reason=\"BAD_REQUEST\"}",
-        "tapline_bets_total{state=\"refused\",reason=\"other\"}", /* the bad signature */
+        "tapline_bets_total{state=\"refused\",reason=\"BAD_SIGNATURE\"}",
     };
     (void)state;
     (void)ask("GET", "/livez", "", "");
