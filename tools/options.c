@@ -293,6 +293,9 @@ void options_print(const struct options *options)
                    row->value == NULL ? "" : row->value);
             break;
         case OPTION_LIST:
+            if (row->count == 0) {
+                printf("# %s = \n", row->name);
+            }
             for (size_t j = 0; j < row->count; j++) {
                 printf("%s = %s\n", row->name, row->list[j]);
             }

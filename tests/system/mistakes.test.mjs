@@ -265,6 +265,7 @@ test('words_fit_what_was_asked', async (t) => {
     'print-config',
   );
   assert.doesNotMatch(printed.stdout, /print-config/);
+  assert.match(printed.stdout, /^# origin = $/m, 'an option without a value has its line too');
   const file = path.join(directory, 'serve.ini');
   fs.writeFileSync(file, printed.stdout);
   const configured = await Server.start(t, data, ['--config', file]);
