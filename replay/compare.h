@@ -6,7 +6,8 @@
  * A kill may have come between two files' commits: week files are then one transaction ahead of
  * main.db. So each file is compared as of main.db's seq, and, where that differs, as of the highest
  * seq that any file has applied. Files that are missing are counted, no difference: all but the
- * journal may be deleted and comes back. */
+ * journal may be deleted and comes back. Without main.db, or with one that was only begun, week
+ * files are not compared, only asked how far the journal went. */
 #ifndef TAPLINE_REPLAY_COMPARE_H
 #define TAPLINE_REPLAY_COMPARE_H
 
@@ -25,7 +26,7 @@ struct compare_result {
     uint64_t tables;  /* compared and equal */
     uint64_t rows;    /* in them */
     uint64_t missing; /* files that a replay makes and that are not here */
-    uint64_t seq;     /* the record that main.db stands at; 0: there is no main.db */
+    uint64_t seq;     /* the record that main.db stands at; 0: it is missing or was only begun */
     uint64_t
         first_seq; /* the first record that a row differs in, else the last; 0: no difference */
     char problem[1024]; /* one line that names file, table and the first row that differs; or "" */

@@ -9,7 +9,9 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "projections/sqlite_writer.h"
 #include "replay/rebuild.h"
 #include "sample.h"
 
@@ -142,6 +144,52 @@ static void projections_ahead_of_the_journal_tell_of_a_lost_tail(void **state)
     sample_remove(&sample);
 }
 
+/* So have week files whose main.db was deleted; as far as the journal goes they are no difference.
+ */
+static void a_week_file_alone_is_a_witness(void **state)
+{
+    (void)state;
+    struct sample sample;
+    sample_make(&sample, &(struct sample_options){.segment_bytes = 0});
+    build(&sample, 0);
+    char path[512];
+    snprintf(path, sizeof path, "%s/main.db", sample.dir);
+    assert_int_equal(remove(path), 0);
+    struct compare_result result;
+    assert_int_equal(compare(&sample, &result), STATUS_OK);
+    assert_int_equal(result.seq, 0);
+    assert_string_equal(result.problem, "");
+    change(&sample, "bets_2024_w47.db", "UPDATE applied SET seq = seq + 1");
+    assert_int_equal(compare(&sample, &result), STATUS_LOST_TAIL);
+    assert_non_null(strstr(result.problem, "the journal ends at seq"));
+    sample_remove(&sample);
+}
+
+/* A kill while main.db is made again leaves an empty one beside whole week files: the next start
+ * goes on with it, so it is no difference. */
+static void a_main_db_that_was_only_begun_is_no_difference(void **state)
+{
+    (void)state;
+    struct sample sample;
+    sample_make(&sample, &(struct sample_options){.segment_bytes = 0});
+    build(&sample, 0);
+    char path[512];
+    snprintf(path, sizeof path, "%s/main.db", sample.dir);
+    assert_int_equal(remove(path), 0);
+    const struct sqlite_writer_options options = {.head_seq = sample.records, .repair = true};
+    struct sqlite_writer *writer;
+    struct sqlite_writer_report report;
+    assert_int_equal(sqlite_writer_open(sample.dir, &options, &writer, &report), STATUS_OK);
+    sqlite_writer_close(writer);
+    assert_int_equal(access(path, F_OK), 0);
+    struct compare_result result;
+    assert_int_equal(compare(&sample, &result), STATUS_OK);
+    assert_int_equal(result.seq, 0);
+    change(&sample, "bets_2024_w47.db", "UPDATE applied SET seq = seq + 1");
+    assert_int_equal(compare(&sample, &result), STATUS_LOST_TAIL);
+    sample_remove(&sample);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +197,8 @@ int main(void)
         cmocka_unit_test(the_first_row_that_differs_is_named),
         cmocka_unit_test(the_lowest_seq_wins),
         cmocka_unit_test(projections_ahead_of_the_journal_tell_of_a_lost_tail),
+        cmocka_unit_test(a_week_file_alone_is_a_witness),
+        cmocka_unit_test(a_main_db_that_was_only_begun_is_no_difference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
