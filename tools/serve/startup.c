@@ -187,6 +187,19 @@ static int open_projections(struct server *server, uint64_t head_seq,
     return 0;
 }
 
+/* Says why the projection has halted, if it has. 0: it has not. What parts from the journal is
+ * found again by the next start, so it is left to a person; another error may have gone by then. */
+static int fail_if_halted(struct server *server)
+{
+    char why[SQLITE_WRITER_TEXT_BYTES];
+    const enum status halted = projector_halted(server->projector, why);
+    if (halted == STATUS_OK) {
+        return 0;
+    }
+    return fail(server, halted == STATUS_MISMATCH ? EXIT_JOURNAL_DAMAGED : EXIT_JOURNAL_IO,
+                "projections: %s: %s", status_text(halted), why);
+}
+
 /* --- Replay. --- */
 
 struct start_replay {
@@ -283,11 +296,15 @@ static int replay_journal(struct server *server, uint64_t head_seq,
     if (start.outbox != NULL) {
         outbox_release(start.outbox);
     }
+    if (status == STATUS_CLOSED) { /* of the projector's push; the replay itself never says so */
+        const int exit_code = fail_if_halted(server);
+        if (exit_code != 0) {
+            return exit_code;
+        }
+    }
     if (status != STATUS_OK) {
-        char why[SQLITE_WRITER_TEXT_BYTES] = "";
-        (void)projector_halted(server->projector, why);
-        return fail(server, exit_code_of(status), "replay: %s: %s %s", status_text(status),
-                    result.problem, why);
+        return fail(server, exit_code_of(status), "replay: %s: %s", status_text(status),
+                    result.problem);
     }
     fprintf(stderr, "tapline serve: replayed %llu records in %.2f s, state machine arena %zu MiB\n",
             (unsigned long long)result.records, progress_seconds(&progress),
@@ -349,6 +366,8 @@ static void fill_demo_house(struct input *input)
     input->of.transfer.operator_name = (struct text_view){reference, sizeof(reference) - 1};
 }
 
+/* The records that begin a journal may reach the disk one by one, and a crash may come between: the
+ * house of a demo is owed until the second is there. */
 static int start_engine(struct server *server, uint64_t head_seq)
 {
     static struct input first[3];
@@ -360,14 +379,14 @@ static int start_engine(struct server *server, uint64_t head_seq)
             return exit_code;
         }
         count += 1;
-        if (server->options.demo) {
-            fill_demo_house(&first[count++]);
-        }
     } else if (server->options.market_file != NULL) {
         fprintf(
             stderr,
             "tapline serve: --market is ignored: the journal has its configuration; change it by "
             "'tapline admin config FILE'\n");
+    }
+    if (server->options.demo && head_seq <= 1) {
+        fill_demo_house(&first[count++]);
     }
     first[count].kind = INPUT_START;
     first[count++].of.version = (struct text_view){version, sizeof(version) - 1};
@@ -445,6 +464,10 @@ int startup_start_engine(struct server *server)
     }
     if (exit_code == 0 && !await_first_records(server)) {
         const int failed_code = atomic_load(&server->failed_code);
+        const int halted_code = failed_code != 0 ? 0 : fail_if_halted(server);
+        if (halted_code != 0) {
+            return halted_code;
+        }
         return fail(server, failed_code != 0 ? failed_code : EXIT_JOURNAL_IO,
                     "the first records could not be written and applied");
     }
