@@ -43,7 +43,6 @@ struct read {
     void (*done)(void *context, struct read *read); /* on the loop; frees it */
     void *context;
     uint64_t connection;
-    uint64_t detail;
     char op_id[LIMIT_REQUEST_ID_BYTES + 1];
     struct read *next;
 };

@@ -230,7 +230,11 @@ void publish_to_client(struct server *server, struct client *client, enum channe
 void publish_shutdown(struct server *server, const char *reason);
 void publish_gauges(struct server *server);
 
-/* --- command.c --- */
+/* --- server.c --- */
+
+/* Starts, serves until SIGTERM or a failure, ends in order. Returns the exit code of the process; a
+ * start that fails ends the process itself. The options and their texts outlive the call. */
+int server_run(const struct server_options *options);
 
 /* Refuses new bets from now on (DRAINING). */
 void server_drain(struct server *server);
