@@ -84,6 +84,11 @@ static void a_digest_that_does_not_fit_ends_the_engine(void **state)
     gate_disk_shut(&bench.disk);
     bench_tick(&bench); /* a batch that stands at the gate ... */
     gate_disk_await(&bench.disk);
+    /* A read is answered when its round has ended: so has the tick's, with no Attest in it. */
+    struct engine_request *ask = bench_tap(&bench, 1, 0, 0, 0, 0);
+    ask->kind = ENGINE_ACCOUNT;
+    bench_ask(&bench, ask);
+    bench_free(ask);
     bench_advance(&bench, 2000);
     struct engine_request *tap = bench_tap(&bench, 1, 7, 4, BENCH_BAND, STAKE);
     bench_submit(&bench, tap); /* ... and one behind it: the tap, and an Attest as it is time */
