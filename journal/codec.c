@@ -24,6 +24,7 @@ SAME_NUMBER(HOUSE_WITHDRAWAL, HOUSE_WITHDRAWAL);
 SAME_NUMBER(GOODWILL, GOODWILL);
 SAME_NUMBER(ATTEST, ATTEST);
 SAME_NUMBER(START, START);
+SAME_NUMBER(RULES_CHANGE, RULES_CHANGE);
 
 static bool kind_is_of_house(enum input_kind kind)
 {
@@ -45,6 +46,7 @@ struct parts {
     Tapline__Transfer transfer;
     Tapline__Attest attest;
     Tapline__Start start;
+    Tapline__RulesChange rules_change;
 };
 
 /* protobuf-c has no const: its pack functions only read, yet take pointers to non-const. */
@@ -169,6 +171,25 @@ static bool transfer_to_message(const struct transfer *transfer, bool of_house, 
     return true;
 }
 
+static bool start_to_message(const struct start *start, struct parts *parts)
+{
+    tapline__start__init(&parts->start);
+    parts->start.version = data_of_text(start->version);
+    parts->start.accounts = start->limits.accounts_max;
+    parts->start.open_bets = start->limits.open_bets_max;
+    parts->start.nonces = start->limits.nonces_max;
+    parts->start.transfers = start->limits.transfers_max;
+    return start->version.length <= LIMIT_VERSION_BYTES;
+}
+
+static bool rules_change_to_message(const struct rules_change *change, struct parts *parts)
+{
+    tapline__rules_change__init(&parts->rules_change);
+    parts->rules_change.version = change->version;
+    parts->rules_change.operator_ = data_of_text(change->operator_name);
+    return change->operator_name.length <= LIMIT_OPERATOR_BYTES;
+}
+
 static bool input_to_message(const struct input *input, struct parts *parts,
                              Tapline__Record *record)
 {
@@ -203,10 +224,11 @@ static bool input_to_message(const struct input *input, struct parts *parts,
         record->attest = &parts->attest;
         return true;
     case INPUT_START:
-        tapline__start__init(&parts->start);
-        parts->start.version = data_of_text(input->of.version);
         record->start = &parts->start;
-        return input->of.version.length <= LIMIT_VERSION_BYTES;
+        return start_to_message(&input->of.start, parts);
+    case INPUT_RULES_CHANGE:
+        record->rules_change = &parts->rules_change;
+        return rules_change_to_message(&input->of.rules_change, parts);
     }
     return false;
 }
@@ -393,13 +415,28 @@ static enum status attest_from_message(const Tapline__Attest *message, struct at
     return data_to_bytes(message->digest, attest->digest, HASH_BYTES) ? STATUS_OK : STATUS_INVALID;
 }
 
-static enum status start_from_message(const Tapline__Start *message, struct text_view *version)
+static enum status start_from_message(const Tapline__Start *message, struct start *start)
 {
     if (!is_known(&message->base)) {
         return STATUS_VERSION;
     }
-    *version = text_of_data(message->version);
-    return version->length <= LIMIT_VERSION_BYTES ? STATUS_OK : STATUS_INVALID;
+    start->version = text_of_data(message->version);
+    start->limits.accounts_max = message->accounts;
+    start->limits.open_bets_max = message->open_bets;
+    start->limits.nonces_max = message->nonces;
+    start->limits.transfers_max = message->transfers;
+    return start->version.length <= LIMIT_VERSION_BYTES ? STATUS_OK : STATUS_INVALID;
+}
+
+static enum status rules_change_from_message(const Tapline__RulesChange *message,
+                                             struct rules_change *change)
+{
+    if (!is_known(&message->base)) {
+        return STATUS_VERSION;
+    }
+    change->version = message->version;
+    change->operator_name = text_of_data(message->operator_);
+    return change->operator_name.length <= LIMIT_OPERATOR_BYTES ? STATUS_OK : STATUS_INVALID;
 }
 
 static enum status message_to_input(const Tapline__Record *record, struct input *input)
@@ -426,7 +463,9 @@ static enum status message_to_input(const Tapline__Record *record, struct input 
     case INPUT_ATTEST:
         return attest_from_message(record->attest, &input->of.attest);
     case INPUT_START:
-        return start_from_message(record->start, &input->of.version);
+        return start_from_message(record->start, &input->of.start);
+    case INPUT_RULES_CHANGE:
+        return rules_change_from_message(record->rules_change, &input->of.rules_change);
     }
     return STATUS_INVALID;
 }

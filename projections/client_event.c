@@ -101,6 +101,8 @@ static const char *channel_of(enum event_kind kind, const char **type)
     case EVENT_TICK_IGNORED:
     case EVENT_BREAKER:
     case EVENT_START:
+    case EVENT_RULES:
+    case EVENT_RULES_REFUSED:
         return NULL;
     }
     return NULL;
@@ -181,6 +183,7 @@ static void event_fields(struct json *json, const struct event *event)
         shapes_config_fields(json, event->of.config.config);
         return;
     case EVENT_CONFIG_REFUSED:
+    case EVENT_RULES_REFUSED:
         field_reason(json, event->of.refusal.reason);
         field_text(json, "problem", event->of.refusal.problem);
         return;
@@ -208,6 +211,10 @@ static void event_fields(struct json *json, const struct event *event)
         field_text(json, "to", breaker_state_text(event->of.breaker.to));
         return;
     case EVENT_START:
+        return;
+    case EVENT_RULES:
+        field_u64(json, "from", event->of.rules.from);
+        field_u64(json, "to", event->of.rules.to);
         return;
     }
 }
@@ -319,6 +326,10 @@ static const char *inspect_type(enum event_kind kind)
         return "breaker";
     case EVENT_START:
         return "start";
+    case EVENT_RULES:
+        return "rules";
+    case EVENT_RULES_REFUSED:
+        return "rules:refused";
     case EVENT_BET_ACCEPTED:
     case EVENT_BET_CONFIRMED:
     case EVENT_BET_REJECTED:

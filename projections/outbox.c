@@ -155,6 +155,8 @@ static void own_event(struct outbox *outbox, struct event *event)
     case EVENT_TICK_IGNORED:
     case EVENT_BREAKER:
     case EVENT_START:
+    case EVENT_RULES:
+    case EVENT_RULES_REFUSED:
         return;
     }
 }

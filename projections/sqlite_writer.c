@@ -336,6 +336,8 @@ static enum status apply_event(struct step *step, const struct event *event)
     case EVENT_TICK_IGNORED:
     case EVENT_BREAKER:
     case EVENT_START:
+    case EVENT_RULES:
+    case EVENT_RULES_REFUSED:
         return STATUS_OK;
     }
     return STATUS_OK;

@@ -121,6 +121,27 @@ static enum status report_bad_record(struct applier *applier, uint64_t seq, enum
     return status;
 }
 
+/* What this build or this arena cannot apply stops the replay before it: half a history is never
+ * shown as a whole one. */
+static enum status check_applicable(struct applier *applier)
+{
+    const struct input *input = &applier->input;
+    const enum status status = machine_can_apply(applier->machine, input);
+    char what[160];
+    if (status == STATUS_VERSION) {
+        snprintf(what, sizeof what,
+                 "changes the rules to version %" PRIu32 ", this program knows up to %" PRIu32
+                 ": start the program that wrote it, or a newer one",
+                 input->of.rules_change.version, machine_rules_newest());
+        return report_bad_record(applier, input->seq, status, what);
+    }
+    if (status != STATUS_OK) {
+        return report_bad_record(applier, input->seq, status,
+                                 "the journal's limits are above those of this program's tables");
+    }
+    return STATUS_OK;
+}
+
 enum status applier_decode(struct applier *applier, uint64_t seq, const uint8_t *record,
                            size_t length, const struct input **input)
 {
@@ -138,6 +159,10 @@ enum status applier_decode(struct applier *applier, uint64_t seq, const uint8_t 
     }
     if (applier->input.time_ms < applier->time_ms) {
         return report_bad_record(applier, seq, STATUS_INVALID, "its engine time goes back");
+    }
+    const enum status applicable = check_applicable(applier);
+    if (applicable != STATUS_OK) {
+        return applicable;
     }
     applier->decoded = true;
     *input = &applier->input;

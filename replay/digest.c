@@ -139,6 +139,7 @@ static void put_event(struct element_bytes *to, const struct event *event)
         put_config(to, event->of.config.config);
         return;
     case EVENT_CONFIG_REFUSED:
+    case EVENT_RULES_REFUSED:
         /* The line for people is left out: its wording may improve, history may not change. */
         put_u8(to, (uint32_t)event->of.refusal.reason);
         return;
@@ -181,6 +182,10 @@ static void put_event(struct element_bytes *to, const struct event *event)
         put_u8(to, (uint32_t)event->of.breaker.to);
         return;
     case EVENT_START:
+        return;
+    case EVENT_RULES:
+        put_u32(to, event->of.rules.from);
+        put_u32(to, event->of.rules.to);
         return;
     }
     const bool kind_has_an_encoding = false;

@@ -19,6 +19,7 @@ struct account {
 struct accounts {
     struct account *records; /* by user id; 0 is unused */
     uint32_t capacity;
+    uint32_t limit; /* in force: at this count the rules refuse */
     uint32_t count;
     struct table by_address;
 };

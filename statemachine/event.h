@@ -100,6 +100,8 @@ enum event_kind {
     EVENT_TICK_IGNORED = 15,     /* of.tick: off the grid, not later, or ahead of engine time */
     EVENT_BREAKER = 16,          /* of.breaker: its state changed */
     EVENT_START = 17,            /* a process began; no fields */
+    EVENT_RULES = 18,            /* of.rules: another rules version came into force */
+    EVENT_RULES_REFUSED = 19,    /* of.refusal: not above the version in force */
 };
 
 struct event {
@@ -142,6 +144,10 @@ struct event {
             enum breaker_state from;
             enum breaker_state to;
         } breaker;
+        struct {
+            uint32_t from;
+            uint32_t to;
+        } rules;
     } of;
 };
 

@@ -28,6 +28,7 @@ enum input_kind {
     INPUT_GOODWILL = 10,
     INPUT_ATTEST = 11,
     INPUT_START = 12,
+    INPUT_RULES_CHANGE = 15,
 };
 
 /* Text of a known length, not NUL terminated, borrowed. */
@@ -89,6 +90,27 @@ struct attest {
     uint8_t digest[HASH_BYTES];
 };
 
+/* Capacities. Reaching one is a refusal: accounts and transfers LIMIT, bets and nonces OVERLOADED.
+ */
+struct machine_limits {
+    uint32_t accounts_max;
+    uint32_t open_bets_max; /* accepted and confirmed, of all accounts */
+    uint32_t nonces_max;    /* live at one time */
+    uint32_t transfers_max; /* external references, kept for ever */
+};
+
+/* A process began. What a full table refuses is decided by its limits, so they are journal data. */
+struct start {
+    struct text_view version;     /* of the program */
+    struct machine_limits limits; /* in force from this record on; 0: stays as it was */
+};
+
+/* The rules of the game from the next record on. */
+struct rules_change {
+    uint32_t version;
+    struct text_view operator_name;
+};
+
 struct input {
     uint64_t seq;    /* from 1, dense */
     int64_t time_ms; /* engine time, never decreases */
@@ -100,7 +122,8 @@ struct input {
         struct tap tap;
         struct transfer transfer; /* deposit, withdrawal, of the house, goodwill */
         struct attest attest;
-        struct text_view version; /* INPUT_START: the program that began */
+        struct start start;
+        struct rules_change rules_change;
     } of;
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "statemachine/arena.h"
+#include "statemachine/limits.h"
 #include "statemachine/pricing.h"
 #include "statemachine/saturate.h"
 #include "statemachine/settle.h"
@@ -10,23 +11,12 @@
 
 #define PRICE_MAX_E4    ((int64_t)1000000000000) /* 10^12 */
 #define SPREAD_PER_UNIT 1000                     /* spread * 10000 > 10 * price, both sides by 10 */
-#define LIMIT_GREATEST  (1u << 30)               /* so that the slots of a table count in 32 bits */
 
 void step_event(struct step *step, const struct event *event)
 {
     if (step->sink != NULL && step->sink->event != NULL) {
         step->sink->event(step->sink->context, event);
     }
-}
-
-void machine_default_limits(struct machine_limits *limits)
-{
-    *limits = (struct machine_limits){
-        .accounts_max = 1000000,
-        .open_bets_max = 1000000,
-        .nonces_max = 1000000, /* 90 s at 11,000 taps a second */
-        .transfers_max = 2000000,
-    };
 }
 
 size_t machine_bytes(const struct machine_limits *limits)
@@ -38,14 +28,15 @@ size_t machine_bytes(const struct machine_limits *limits)
 struct machine *machine_init(void *arena, const struct machine_limits *limits)
 {
     CHECK((uintptr_t)arena % ARENA_ALIGNMENT == 0);
-    CHECK(limits->accounts_max <= LIMIT_GREATEST);
-    CHECK(limits->open_bets_max <= LIMIT_GREATEST);
-    CHECK(limits->nonces_max <= LIMIT_GREATEST);
-    CHECK(limits->transfers_max <= LIMIT_GREATEST);
+    CHECK(limits_are_possible(limits));
     struct machine *machine = arena;
-    machine->limits = *limits;
+    machine->arena = *limits;
+    machine->rules = rules_of(RULES_FIRST_VERSION);
     (void)arena_lay_out(machine, arena,
                         limits); /* the size is machine_bytes, known to the caller */
+    struct machine_limits standard;
+    machine_default_limits(&standard);
+    limits_put(machine, &standard);
     return machine;
 }
 
@@ -201,9 +192,32 @@ static void apply_grid_record(struct step *step, const struct grid_record *recor
     nonces_expire(&machine->nonces, step->time_ms);
 }
 
-static void apply_start(struct step *step)
+static void apply_start(struct step *step, const struct start *start)
 {
+    limits_change(step->machine, &start->limits);
     const struct event event = {.kind = EVENT_START};
+    step_event(step, &event);
+}
+
+/* In force from the next record on. There is no way back: a bet's rules are read off its seq. */
+static void apply_rules_change(struct step *step, const struct rules_change *change)
+{
+    struct machine *machine = step->machine;
+    const uint32_t from = machine->rules->version;
+    if (change->version <= from) {
+        const struct event refused = {
+            .kind = EVENT_RULES_REFUSED,
+            .of.refusal = {.reason = REASON_BAD_REQUEST,
+                           .problem = "rules: the version is not above the one in force"},
+        };
+        step_event(step, &refused);
+        return;
+    }
+    machine->rules = rules_of(change->version);
+    const struct event event = {
+        .kind = EVENT_RULES,
+        .of.rules = {.from = from, .to = change->version},
+    };
     step_event(step, &event);
 }
 
@@ -245,9 +259,34 @@ static void dispatch(struct step *step, const struct input *input)
     case INPUT_ATTEST:
         return; /* speaks about the state, to whoever compares digests */
     case INPUT_START:
-        apply_start(step);
+        apply_start(step, &input->of.start);
+        return;
+    case INPUT_RULES_CHANGE:
+        apply_rules_change(step, &input->of.rules_change);
         return;
     }
+}
+
+enum status machine_can_apply(const struct machine *machine, const struct input *input)
+{
+    if (input->kind == INPUT_RULES_CHANGE) {
+        /* A version below the one in force is refused in the open; version 0 is one of those. */
+        return input->of.rules_change.version <= rules_newest() ? STATUS_OK : STATUS_VERSION;
+    }
+    if (input->kind == INPUT_START) {
+        return limits_fit(machine, &input->of.start.limits) ? STATUS_OK : STATUS_FULL;
+    }
+    return limits_leave_room(machine, input->kind) ? STATUS_OK : STATUS_FULL;
+}
+
+uint32_t machine_rules(const struct machine *machine)
+{
+    return machine->rules->version;
+}
+
+uint32_t machine_rules_newest(void)
+{
+    return rules_newest();
 }
 
 void machine_apply(struct machine *machine, const struct input *input,
@@ -255,6 +294,7 @@ void machine_apply(struct machine *machine, const struct input *input,
 {
     CHECK(input->seq == machine->seq + 1);
     CHECK(machine->seq == 0 || input->time_ms >= machine->time_ms);
+    CHECK(machine_can_apply(machine, input) == STATUS_OK);
     machine->seq = input->seq;
     machine->time_ms = input->time_ms;
     struct step step = {

@@ -14,32 +14,30 @@
 #include "statemachine/input.h"
 #include "statemachine/view.h"
 
-#define MACHINE_RULES_VERSION 1
-
 struct machine;
 
-/* Capacities. Reaching one is a refusal: accounts and transfers LIMIT, bets and nonces OVERLOADED.
- */
-struct machine_limits {
-    uint32_t accounts_max;
-    uint32_t open_bets_max; /* accepted and confirmed, of all accounts */
-    uint32_t nonces_max;    /* live at one time */
-    uint32_t transfers_max; /* external references, kept for ever */
-};
-
-/* 1,000,000 accounts, 1,000,000 open bets, 1,000,000 nonces and 2,000,000 transfers: below 1 GiB.
- */
+/* The limits in force until a Start record gives others: 1,000,000 accounts, 1,000,000 open bets,
+ * 1,000,000 nonces and 2,000,000 transfers. An arena for them is below 1 GiB. */
 void machine_default_limits(struct machine_limits *limits);
 
-/* The size of the one arena a machine with these limits lives in. */
+/* The size of the one arena with room for these limits. A machine may have a larger arena than the
+ * limits in force ask for, and a smaller one as long as the tables fit: what is refused follows
+ * from the limits in force alone. */
 size_t machine_bytes(const struct machine_limits *limits);
 
-/* Makes an empty machine (before genesis) in arena[0..machine_bytes), aligned to 64 and all zero.
+/* Makes an empty machine (before genesis, under rules version 1 and the default limits) in
+ * arena[0..machine_bytes), aligned to 64 and all zero; `limits` is what the arena has room for.
  * Owns: nothing; the caller frees the arena when done with the machine. */
 struct machine *machine_init(void *arena, const struct machine_limits *limits);
 
-/* Applies one input: seq = last + 1 and time >= the last one's (CHECKed: the journal guarantees
- * it). Before the first applied Config only Config and Start records have an effect; taps and
+/* Whether this build and this arena can apply the input: to be asked before each machine_apply.
+ * Errors: STATUS_VERSION a change to rules that this build does not know; STATUS_FULL a Start whose
+ * limits the arena has no room for, or a table with room by the limits in force but not in the
+ * arena. Neither is a refusal: no record may be skipped, whoever applies stops here. */
+MUST_USE enum status machine_can_apply(const struct machine *machine, const struct input *input);
+
+/* Applies one input: seq = last + 1, time >= the last one's and machine_can_apply (CHECKed). Before
+ * the first applied Config only Config, Start and RulesChange records have an effect; taps and
  * transfers are refused NOT_FOUND. */
 void machine_apply(struct machine *machine, const struct input *input,
                    const struct event_sink *sink);
@@ -62,6 +60,15 @@ struct tap_check machine_check_tap(const struct machine *machine, const struct t
 /* --- Views: copies for readers, nothing borrowed unless said. --- */
 
 void machine_market(const struct machine *machine, struct market_view *view);
+
+/* The rules version in force: that of the last record's successor. */
+uint32_t machine_rules(const struct machine *machine);
+
+/* The highest rules version this build knows; it knows all from 1. */
+uint32_t machine_rules_newest(void);
+
+/* The capacities in force. */
+void machine_limits_in_force(const struct machine *machine, struct machine_limits *limits);
 
 /* The epoch in force; borrowed until the next apply. NULL before genesis. */
 const struct config *machine_config(const struct machine *machine);
@@ -97,8 +104,8 @@ void machine_snapshot(const struct machine *machine, void *context,
                       void (*write)(void *context, const uint8_t *bytes, size_t count));
 
 /* Makes a machine from snapshot bytes in a fresh zeroed arena of machine_bytes(limits).
- * Errors: STATUS_DAMAGED the bytes are not a snapshot; STATUS_VERSION another layout or rules
- * version; STATUS_FULL the limits are too small for it. */
+ * Errors: STATUS_DAMAGED the bytes are not a snapshot; STATUS_VERSION another layout, or rules
+ * that this build does not know; STATUS_FULL the arena is too small for it. */
 MUST_USE enum status machine_restore(void *arena, const struct machine_limits *limits,
                                      const uint8_t *bytes, size_t count, struct machine **machine);
 

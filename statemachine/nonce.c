@@ -58,7 +58,7 @@ bool nonce_same_text(const struct nonce *nonce, const struct tap *tap)
 
 bool nonces_full(const struct nonces *nonces, int64_t time_ms)
 {
-    if (nonces->count < nonces->capacity) {
+    if (nonces->count < nonces->limit) {
         return false;
     }
     /* One that is past at this time would be dropped first. */

@@ -25,6 +25,7 @@ struct nonces {
     struct nonce *records; /* from 1; free ones are chained by next */
     uint32_t *heap;        /* record numbers, the earliest message at the root; from 1 */
     uint32_t capacity;
+    uint32_t limit; /* in force: at this count the rules refuse */
     uint32_t count;
     uint32_t used;
     uint32_t first_free;

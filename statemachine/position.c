@@ -31,7 +31,7 @@ static uint32_t slot_of(int64_t column_step_ms, int64_t column_ms)
 
 bool positions_full(const struct positions *positions)
 {
-    return positions->open_count >= positions->capacity;
+    return positions->open_count >= positions->limit;
 }
 
 uint32_t positions_find(const struct positions *positions, uint64_t bet)

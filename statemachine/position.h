@@ -76,6 +76,7 @@ struct positions {
     struct position *records; /* from 1; free ones are chained by queue_next */
     struct cell *cells;       /* from 1; free ones are chained by column_next */
     uint32_t capacity;        /* of both: each confirmed bet needs one cell at most */
+    uint32_t limit;           /* in force: at this count the rules refuse */
     uint32_t used;
     uint32_t first_free;
     uint32_t cells_used;

@@ -66,7 +66,7 @@ static struct verdict decide(const struct machine *machine, const struct positio
         verdict.reason = REASON_PRICE_MOVED;
         return verdict;
     }
-    verdict.payout_micro = bet->stake_micro * (int64_t)verdict.mult_centi / 100;
+    verdict.payout_micro = rules_payout(machine->rules, bet->stake_micro, verdict.mult_centi);
     const struct risk_input risk = {
         .config = config,
         .bankroll_micro = machine->bankroll_micro,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "statemachine/limits.h"
 #include "statemachine/machine.h"
 #include "statemachine/odds.h"
 #include "statemachine/risk.h"
@@ -92,13 +93,28 @@ static void get_magic(struct reader *reader)
     require(reader, memcmp(magic, SNAPSHOT_MAGIC, sizeof magic) == 0);
 }
 
-static void get_versions(struct reader *reader)
+static void get_versions(struct reader *reader, struct machine *machine)
 {
     get_magic(reader);
     const uint32_t layout = get_u32(reader);
-    const uint32_t rules = get_u32(reader);
-    if (layout != SNAPSHOT_LAYOUT_VERSION || rules != MACHINE_RULES_VERSION) {
+    const struct rules *rules = rules_of(get_u32(reader));
+    if (layout != SNAPSHOT_LAYOUT_VERSION || rules == NULL) {
         fail(reader, STATUS_VERSION);
+        return;
+    }
+    machine->rules = rules;
+}
+
+static void get_limits(struct reader *reader, struct machine *machine)
+{
+    struct machine_limits limits;
+    limits.accounts_max = get_u32(reader);
+    limits.open_bets_max = get_u32(reader);
+    limits.nonces_max = get_u32(reader);
+    limits.transfers_max = get_u32(reader);
+    require(reader, limits_are_possible(&limits));
+    if (fine(reader)) {
+        limits_put(machine, &limits);
     }
 }
 
@@ -204,7 +220,8 @@ static bool column_is_possible(const struct machine *machine, int64_t column_ms)
 static bool payout_is_possible(const struct machine *machine, const struct position *bet)
 {
     if (bet->mult_centi < ODDS_MULT_MIN_CENTI || bet->mult_centi > ODDS_MULT_MAX_CENTI ||
-        bet->payout_micro != bet->stake_micro * (int64_t)bet->mult_centi / 100) {
+        !rules_payout_is_known(machine->rules, bet->stake_micro, bet->mult_centi,
+                               bet->payout_micro)) {
         return false;
     }
     const int64_t in_cell = positions_cell_payouts(&machine->positions, bet->column_ms, bet->band);
@@ -326,7 +343,8 @@ enum status machine_restore(void *arena, const struct machine_limits *limits, co
 {
     struct machine *made = machine_init(arena, limits);
     struct reader reader = {.bytes = bytes, .left = count, .status = STATUS_OK};
-    get_versions(&reader);
+    get_versions(&reader, made);
+    get_limits(&reader, made);
     get_market(&reader, made);
     get_ticks(&reader, made);
     get_accounts(&reader, made);

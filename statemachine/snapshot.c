@@ -3,10 +3,11 @@
  * restore.c: what is written is in the order of ids or of first use, so equal states give equal
  * bytes whatever way the tables were filled.
  *
- *   magic 8 | layout u32 | rules u32 | seq | time | epoch | config | grid | breaker | ticks |
- * volatility | bankroll | external | accounts | open bets | nonces | transfers | magic 8
+ *   magic 8 | layout u32 | rules u32 | limits | seq | time | epoch | config | grid | breaker |
+ * ticks | volatility | bankroll | external | accounts | open bets | nonces | transfers | magic 8
  *
- * Lists begin with their count as u32. The limits of the arena are not state and not in here. */
+ * Lists begin with their count as u32. Rules and limits are those in force; what the
+ * arena has room for is not state and not in here. */
 #include "statemachine/snapshot.h"
 
 #include <string.h>
@@ -65,6 +66,14 @@ static void put_u64(struct writer *writer, uint64_t value)
 static void put_i64(struct writer *writer, int64_t value)
 {
     put_u64(writer, (uint64_t)value);
+}
+
+static void put_limits(struct writer *writer, const struct machine_limits *limits)
+{
+    put_u32(writer, limits->accounts_max);
+    put_u32(writer, limits->open_bets_max);
+    put_u32(writer, limits->nonces_max);
+    put_u32(writer, limits->transfers_max);
 }
 
 static void put_market(struct writer *writer, const struct machine *machine)
@@ -193,7 +202,8 @@ void machine_snapshot(const struct machine *machine, void *context,
     struct writer writer = {.context = context, .write = write};
     put_bytes(&writer, SNAPSHOT_MAGIC, SNAPSHOT_MAGIC_BYTES);
     put_u32(&writer, SNAPSHOT_LAYOUT_VERSION);
-    put_u32(&writer, MACHINE_RULES_VERSION);
+    put_u32(&writer, machine->rules->version);
+    put_limits(&writer, &machine->limits);
     put_market(&writer, machine);
     put_ticks(&writer, machine);
     put_accounts(&writer, machine);

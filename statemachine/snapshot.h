@@ -4,6 +4,6 @@
 
 #define SNAPSHOT_MAGIC          "tapstate"
 #define SNAPSHOT_MAGIC_BYTES    8
-#define SNAPSHOT_LAYOUT_VERSION 2
+#define SNAPSHOT_LAYOUT_VERSION 3
 
 #endif

@@ -10,15 +10,18 @@
 #include "statemachine/machine.h"
 #include "statemachine/nonce.h"
 #include "statemachine/position.h"
+#include "statemachine/rules.h"
 #include "statemachine/ticks.h"
 #include "statemachine/transfer.h"
 #include "statemachine/volatility.h"
 
 struct machine {
-    struct machine_limits limits;
-    uint64_t seq;    /* last applied */
-    int64_t time_ms; /* its engine time */
-    uint64_t epoch;  /* 0 before genesis: then config and what follows from it mean nothing */
+    struct machine_limits arena;  /* what there is room for; not state */
+    struct machine_limits limits; /* in force: what a full table refuses */
+    const struct rules *rules;    /* in force */
+    uint64_t seq;                 /* last applied */
+    int64_t time_ms;              /* its engine time */
+    uint64_t epoch; /* 0 before genesis: then config and what follows from it mean nothing */
     struct config config;
     struct grid grid;
     struct breaker breaker;

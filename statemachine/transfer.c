@@ -98,14 +98,14 @@ static enum reason decide(const struct machine *machine, enum ref_type type, uin
                           int64_t amount_micro)
 {
     if (amount_micro < 1 || amount_micro > TRANSFER_AMOUNT_MAX_MICRO ||
-        machine->transfers.count >= machine->transfers.capacity) {
+        machine->transfers.count >= machine->transfers.limit) {
         return REASON_LIMIT;
     }
     const struct account *account = &machine->accounts.records[user_id];
     switch (type) {
     case REF_DEPOSIT:
         if (!outside_can_give(machine, amount_micro) ||
-            (user_id == 0 && machine->accounts.count >= machine->accounts.capacity)) {
+            (user_id == 0 && machine->accounts.count >= machine->accounts.limit)) {
             return REASON_LIMIT;
         }
         return REASON_NONE;

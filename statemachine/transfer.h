@@ -28,6 +28,7 @@ struct transfer_record {
 struct transfers {
     struct transfer_record *records; /* from 1 */
     uint32_t capacity;
+    uint32_t limit; /* in force: at this count the rules refuse */
     uint32_t count;
     struct table by_reference;
 };

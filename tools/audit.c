@@ -181,6 +181,7 @@ void audit_record(struct audit *audit, const struct input *input)
     case INPUT_HOUSE_WITHDRAWAL:
     case INPUT_GOODWILL:
     case INPUT_ATTEST:
+    case INPUT_RULES_CHANGE:
         return;
     }
 }

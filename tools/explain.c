@@ -201,6 +201,8 @@ static void take_event(void *context, const struct event *event)
     case EVENT_TICK_IGNORED:
     case EVENT_BREAKER:
     case EVENT_START:
+    case EVENT_RULES:
+    case EVENT_RULES_REFUSED:
         return;
     }
 }

@@ -30,6 +30,8 @@ const char *record_kind_text(enum input_kind kind)
         return "attest";
     case INPUT_START:
         return "start";
+    case INPUT_RULES_CHANGE:
+        return "rules_change";
     }
     return "unknown";
 }
@@ -104,6 +106,26 @@ static void put_transfer(struct fields *fields, enum input_kind kind,
     }
 }
 
+/* The limits that the record gives; those it leaves out stay as they were. */
+static void put_start(struct fields *fields, const struct start *start)
+{
+    fields_text(fields, "version", start->version);
+    const struct {
+        const char *name;
+        uint32_t value;
+    } limits[] = {
+        {"accounts", start->limits.accounts_max},
+        {"open_bets", start->limits.open_bets_max},
+        {"nonces", start->limits.nonces_max},
+        {"transfers", start->limits.transfers_max},
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        if (limits[i].value != 0) {
+            fields_u64(fields, limits[i].name, limits[i].value);
+        }
+    }
+}
+
 void record_fields(struct fields *fields, const struct input *input,
                    const struct record_config *config)
 {
@@ -141,7 +163,11 @@ void record_fields(struct fields *fields, const struct input *input,
         fields_hex(fields, "digest", "", input->of.attest.digest, HASH_BYTES);
         return;
     case INPUT_START:
-        fields_text(fields, "version", input->of.version);
+        put_start(fields, &input->of.start);
+        return;
+    case INPUT_RULES_CHANGE:
+        fields_u64(fields, "version", input->of.rules_change.version);
+        fields_text(fields, "operator", input->of.rules_change.operator_name);
         return;
     }
 }

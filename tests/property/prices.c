@@ -211,7 +211,7 @@ void prices_tell_wrong(struct prices *prices, struct history *history)
 
 void prices_restart(struct prices *prices, struct history *history)
 {
-    struct input input = {.kind = INPUT_START, .of.version = history_text("property")};
+    struct input input = {.kind = INPUT_START, .of.start.version = history_text("property")};
     history_put(history, &input);
     index_init(&prices->index);
 }

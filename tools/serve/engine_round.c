@@ -272,7 +272,12 @@ static void note_event(struct engine *engine, const struct event *event)
         verdict->epoch = event->of.config.epoch;
         engine->grid_changed = true;
         break;
+    case EVENT_RULES:
+        verdict->kind = ANSWER_APPLIED;
+        verdict->applied_seq = verdict->seq;
+        break;
     case EVENT_CONFIG_REFUSED:
+    case EVENT_RULES_REFUSED:
         verdict->kind = ANSWER_REFUSED;
         verdict->reason = event->of.refusal.reason;
         verdict->problem = event->of.refusal.problem;

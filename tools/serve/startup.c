@@ -389,7 +389,7 @@ static int start_engine(struct server *server, uint64_t head_seq)
         fill_demo_house(&first[count++]);
     }
     first[count].kind = INPUT_START;
-    first[count++].of.version = (struct text_view){version, sizeof(version) - 1};
+    first[count++].of.start.version = (struct text_view){version, sizeof(version) - 1};
 
     server->first_count = count;
     enum status status = journal_start(server->journal);

@@ -93,12 +93,12 @@ static void unencodable_input_consumes_nothing(void **state)
     (void)state;
     static char text[LIMIT_VERSION_BYTES + 1];
     memset(text, 'x', sizeof text);
-    struct input input = {.kind = INPUT_START, .of.version = {.text = text, .length = sizeof text}};
+    struct input input = {.kind = INPUT_START, .of.start.version = {.text = text, .length = sizeof text}};
     assert_int_equal(sequencer_put(&sequencer, 6000, &input), STATUS_INVALID);
     assert_int_equal(fake.calls, 0);
     assert_int_equal(sequencer.last_seq, 41);
     assert_int_equal(sequencer.last_time_ms, 5000);
-    input.of.version.length -= 1;
+    input.of.start.version.length -= 1;
     assert_int_equal(sequencer_put(&sequencer, 6000, &input), STATUS_OK);
 }
 

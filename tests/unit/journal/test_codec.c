@@ -13,7 +13,7 @@
 static const enum input_kind kinds[] = {
     INPUT_CONFIG,   INPUT_PRICE_TICK, INPUT_CLOCK_TICK,    INPUT_TAP,
     INPUT_DEPOSIT,  INPUT_WITHDRAWAL, INPUT_HOUSE_DEPOSIT, INPUT_HOUSE_WITHDRAWAL,
-    INPUT_GOODWILL, INPUT_ATTEST,     INPUT_START};
+    INPUT_GOODWILL, INPUT_ATTEST,     INPUT_START,         INPUT_RULES_CHANGE};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 static uint8_t pool[4096]; /* where random texts point to */
@@ -145,7 +145,17 @@ static void any_input(uint64_t *random, enum input_kind kind, struct input *inpu
         any_bytes(random, input->of.attest.digest, HASH_BYTES);
         break;
     case INPUT_START:
-        input->of.version = any_text(random, LIMIT_VERSION_BYTES);
+        input->of.start.version = any_text(random, LIMIT_VERSION_BYTES);
+        input->of.start.limits = (struct machine_limits){
+            .accounts_max = (uint32_t)any_i64(random),
+            .open_bets_max = (uint32_t)any_i64(random),
+            .nonces_max = (uint32_t)any_i64(random),
+            .transfers_max = (uint32_t)any_i64(random),
+        };
+        break;
+    case INPUT_RULES_CHANGE:
+        input->of.rules_change.version = (uint32_t)any_i64(random);
+        input->of.rules_change.operator_name = any_text(random, LIMIT_OPERATOR_BYTES);
         break;
     }
 }
@@ -229,7 +239,12 @@ static void expect_same(const struct input *a, const struct input *b)
         assert_memory_equal(a->of.attest.digest, b->of.attest.digest, HASH_BYTES);
         break;
     case INPUT_START:
-        expect_same_text(a->of.version, b->of.version);
+        expect_same_text(a->of.start.version, b->of.start.version);
+        assert_memory_equal(&a->of.start.limits, &b->of.start.limits, sizeof a->of.start.limits);
+        break;
+    case INPUT_RULES_CHANGE:
+        assert_int_equal(a->of.rules_change.version, b->of.rules_change.version);
+        expect_same_text(a->of.rules_change.operator_name, b->of.rules_change.operator_name);
         break;
     }
 }
@@ -377,7 +392,7 @@ static void wrong_shapes_are_refused(void **state)
     input.of.price_tick.quote_count = LIMIT_SOURCES + 1;
     assert_int_equal(codec_encode(&input, bytes, sizeof bytes), 0);
     any_input(&random, INPUT_START, &input);
-    input.of.version.length = LIMIT_VERSION_BYTES + 1;
+    input.of.start.version.length = LIMIT_VERSION_BYTES + 1;
     assert_int_equal(codec_encode(&input, bytes, sizeof bytes), 0);
     any_input(&random, INPUT_GOODWILL, &input);
     input.of.transfer.note.length = LIMIT_NOTE_BYTES + 1;

@@ -104,7 +104,7 @@ static void put_transfer(struct maker *maker, enum input_kind kind, int64_t amou
 static void put_start(struct maker *maker)
 {
     struct input input = {.kind = INPUT_START};
-    input.of.version = view("0.1.0-test");
+    input.of.start.version = view("0.1.0-test");
     put(maker, &input);
 }
 
