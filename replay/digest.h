@@ -1,7 +1,7 @@
 /* The chained state digest: one SHA-256 per record over everything the state machine said about it.
  *
  *     digest_0 = 32 zero bytes
- *     digest_n = SHA-256(digest_{n-1} || u64 seq || i64 time || each event and posting, in order)
+ *     digest_n = SHA-256(digest_{n-1} || i64 time || each event and posting, in order)
  *
  * Two runs of one journal with equal digests after a record told the same story up to it; the first
  * record whose digests differ is where they part. The bytes of each event and posting are drawn in
@@ -24,8 +24,9 @@ MUST_USE enum status digest_open(struct digest **digest);
 /* Goes on from the digest of a snapshot, HASH_BYTES bytes. Not within a record. */
 void digest_restore(struct digest *digest, const uint8_t *value);
 
-/* Begins a record. What enters the sink below until digest_end is hashed and then forwarded to
- * `next`, which may be NULL and must live until digest_end. */
+/* Begins record `seq`, which the events are checked against. What enters the sink below until
+ * digest_end is hashed and then forwarded to `next`, which may be NULL and must live until
+ * digest_end. */
 void digest_begin(struct digest *digest, uint64_t seq, int64_t time_ms,
                   const struct event_sink *next);
 
