@@ -25,6 +25,7 @@ SAME_NUMBER(GOODWILL, GOODWILL);
 SAME_NUMBER(ATTEST, ATTEST);
 SAME_NUMBER(START, START);
 SAME_NUMBER(RULES_CHANGE, RULES_CHANGE);
+SAME_NUMBER(RECOVERY, RECOVERY);
 
 static bool kind_is_of_house(enum input_kind kind)
 {
@@ -47,6 +48,7 @@ struct parts {
     Tapline__Attest attest;
     Tapline__Start start;
     Tapline__RulesChange rules_change;
+    Tapline__Recovery recovery;
 };
 
 /* protobuf-c has no const: its pack functions only read, yet take pointers to non-const. */
@@ -190,6 +192,26 @@ static bool rules_change_to_message(const struct rules_change *change, struct pa
     return change->operator_name.length <= LIMIT_OPERATOR_BYTES;
 }
 
+static bool recovery_to_message(const struct recovery *recovery, struct parts *parts)
+{
+    if (recovery->operator_name.length > LIMIT_OPERATOR_BYTES ||
+        recovery->reason.length > LIMIT_NOTE_BYTES ||
+        recovery->version.length > LIMIT_VERSION_BYTES) {
+        return false;
+    }
+    tapline__recovery__init(&parts->recovery);
+    Tapline__Recovery *message = &parts->recovery;
+    message->kept_to = recovery->kept_to;
+    message->lost_to = recovery->lost_to;
+    message->epoch_before = recovery->epoch_before;
+    message->tree_head = data_of_bytes(recovery->root, HASH_BYTES);
+    message->made_ms = recovery->made_ms;
+    message->operator_ = data_of_text(recovery->operator_name);
+    message->reason = data_of_text(recovery->reason);
+    message->version = data_of_text(recovery->version);
+    return true;
+}
+
 static bool input_to_message(const struct input *input, struct parts *parts,
                              Tapline__Record *record)
 {
@@ -229,6 +251,9 @@ static bool input_to_message(const struct input *input, struct parts *parts,
     case INPUT_RULES_CHANGE:
         record->rules_change = &parts->rules_change;
         return rules_change_to_message(&input->of.rules_change, parts);
+    case INPUT_RECOVERY:
+        record->recovery = &parts->recovery;
+        return recovery_to_message(&input->of.recovery, parts);
     }
     return false;
 }
@@ -439,6 +464,27 @@ static enum status rules_change_from_message(const Tapline__RulesChange *message
     return change->operator_name.length <= LIMIT_OPERATOR_BYTES ? STATUS_OK : STATUS_INVALID;
 }
 
+static enum status recovery_from_message(const Tapline__Recovery *message,
+                                         struct recovery *recovery)
+{
+    if (!is_known(&message->base)) {
+        return STATUS_VERSION;
+    }
+    if (!data_to_bytes(message->tree_head, recovery->root, HASH_BYTES) ||
+        message->operator_.len > LIMIT_OPERATOR_BYTES || message->reason.len > LIMIT_NOTE_BYTES ||
+        message->version.len > LIMIT_VERSION_BYTES) {
+        return STATUS_INVALID;
+    }
+    recovery->kept_to = message->kept_to;
+    recovery->lost_to = message->lost_to;
+    recovery->epoch_before = message->epoch_before;
+    recovery->made_ms = message->made_ms;
+    recovery->operator_name = text_of_data(message->operator_);
+    recovery->reason = text_of_data(message->reason);
+    recovery->version = text_of_data(message->version);
+    return STATUS_OK;
+}
+
 static enum status message_to_input(const Tapline__Record *record, struct input *input)
 {
     input->time_ms = record->time_ms;
@@ -466,6 +512,8 @@ static enum status message_to_input(const Tapline__Record *record, struct input 
         return start_from_message(record->start, &input->of.start);
     case INPUT_RULES_CHANGE:
         return rules_change_from_message(record->rules_change, &input->of.rules_change);
+    case INPUT_RECOVERY:
+        return recovery_from_message(record->recovery, &input->of.recovery);
     }
     return STATUS_INVALID;
 }

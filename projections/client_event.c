@@ -103,6 +103,7 @@ static const char *channel_of(enum event_kind kind, const char **type)
     case EVENT_START:
     case EVENT_RULES:
     case EVENT_RULES_REFUSED:
+    case EVENT_RECOVERY:
         return NULL;
     }
     return NULL;
@@ -209,6 +210,10 @@ static void event_fields(struct json *json, const struct event *event)
     case EVENT_BREAKER:
         field_text(json, "from", breaker_state_text(event->of.breaker.from));
         field_text(json, "to", breaker_state_text(event->of.breaker.to));
+        return;
+    case EVENT_RECOVERY:
+        field_u64(json, "kept_to", event->of.recovery.kept_to);
+        field_u64(json, "lost_to", event->of.recovery.lost_to);
         return;
     case EVENT_START:
         return;
@@ -326,6 +331,8 @@ static const char *inspect_type(enum event_kind kind)
         return "breaker";
     case EVENT_START:
         return "start";
+    case EVENT_RECOVERY:
+        return "recovery";
     case EVENT_RULES:
         return "rules";
     case EVENT_RULES_REFUSED:

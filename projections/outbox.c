@@ -157,6 +157,7 @@ static void own_event(struct outbox *outbox, struct event *event)
     case EVENT_START:
     case EVENT_RULES:
     case EVENT_RULES_REFUSED:
+    case EVENT_RECOVERY:
         return;
     }
 }

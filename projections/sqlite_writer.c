@@ -338,6 +338,7 @@ static enum status apply_event(struct step *step, const struct event *event)
     case EVENT_START:
     case EVENT_RULES:
     case EVENT_RULES_REFUSED:
+    case EVENT_RECOVERY:
         return STATUS_OK;
     }
     return STATUS_OK;

@@ -294,6 +294,10 @@ static void put_event(struct digest *digest, const struct event *event)
         return;
     case EVENT_START:
         return;
+    case EVENT_RECOVERY:
+        put_u64(digest, event->of.recovery.kept_to);
+        put_u64(digest, event->of.recovery.lost_to);
+        return;
     case EVENT_RULES:
         put_u32(digest, event->of.rules.from);
         put_u32(digest, event->of.rules.to);

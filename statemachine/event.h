@@ -102,6 +102,7 @@ enum event_kind {
     EVENT_START = 17,            /* a process began; no fields */
     EVENT_RULES = 18,            /* of.rules: another rules version came into force */
     EVENT_RULES_REFUSED = 19,    /* of.refusal: not above the version in force */
+    EVENT_RECOVERY = 20,         /* of.recovery: what followed kept_to is lost */
 };
 
 struct event {
@@ -144,6 +145,10 @@ struct event {
             enum breaker_state from;
             enum breaker_state to;
         } breaker;
+        struct {
+            uint64_t kept_to;
+            uint64_t lost_to; /* 0: unknown */
+        } recovery;
         struct {
             uint32_t from;
             uint32_t to;

@@ -29,6 +29,7 @@ enum input_kind {
     INPUT_ATTEST = 11,
     INPUT_START = 12,
     INPUT_RULES_CHANGE = 15,
+    INPUT_RECOVERY = 16,
 };
 
 /* Text of a known length, not NUL terminated, borrowed. */
@@ -111,6 +112,19 @@ struct rules_change {
     struct text_view operator_name;
 };
 
+/* An operator took what was sound of a damaged journal into a new one, which goes on here; what
+ * followed kept_to is lost. No effect on the state. */
+struct recovery {
+    uint64_t kept_to;         /* the last record that was kept; this one follows it */
+    uint64_t lost_to;         /* the highest seq that anything had seen, 0: nothing had seen more */
+    uint64_t epoch_before;    /* of the damaged journal */
+    uint8_t root[HASH_BYTES]; /* tree head over records 1 .. kept_to, in both journals */
+    int64_t made_ms;          /* the wall clock when it was done */
+    struct text_view operator_name;
+    struct text_view reason;
+    struct text_view version; /* the program that did it */
+};
+
 struct input {
     uint64_t seq;    /* from 1, dense */
     int64_t time_ms; /* engine time, never decreases */
@@ -124,6 +138,7 @@ struct input {
         struct attest attest;
         struct start start;
         struct rules_change rules_change;
+        struct recovery recovery;
     } of;
 };
 

@@ -90,6 +90,7 @@ bool limits_leave_room(const struct machine *machine, enum input_kind kind)
     case INPUT_ATTEST:
     case INPUT_START:
     case INPUT_RULES_CHANGE:
+    case INPUT_RECOVERY:
         return true;
     }
     return true;

@@ -221,6 +221,15 @@ static void apply_rules_change(struct step *step, const struct rules_change *cha
     step_event(step, &event);
 }
 
+static void apply_recovery(struct step *step, const struct recovery *recovery)
+{
+    const struct event event = {
+        .kind = EVENT_RECOVERY,
+        .of.recovery = {.kept_to = recovery->kept_to, .lost_to = recovery->lost_to},
+    };
+    step_event(step, &event);
+}
+
 static void dispatch(struct step *step, const struct input *input)
 {
     switch (input->kind) {
@@ -263,6 +272,9 @@ static void dispatch(struct step *step, const struct input *input)
         return;
     case INPUT_RULES_CHANGE:
         apply_rules_change(step, &input->of.rules_change);
+        return;
+    case INPUT_RECOVERY:
+        apply_recovery(step, &input->of.recovery);
         return;
     }
 }

@@ -182,6 +182,7 @@ void audit_record(struct audit *audit, const struct input *input)
     case INPUT_GOODWILL:
     case INPUT_ATTEST:
     case INPUT_RULES_CHANGE:
+    case INPUT_RECOVERY:
         return;
     }
 }

@@ -203,6 +203,7 @@ static void take_event(void *context, const struct event *event)
     case EVENT_START:
     case EVENT_RULES:
     case EVENT_RULES_REFUSED:
+    case EVENT_RECOVERY:
         return;
     }
 }

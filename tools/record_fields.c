@@ -30,6 +30,8 @@ const char *record_kind_text(enum input_kind kind)
         return "attest";
     case INPUT_START:
         return "start";
+    case INPUT_RECOVERY:
+        return "recovery";
     case INPUT_RULES_CHANGE:
         return "rules_change";
     }
@@ -126,6 +128,18 @@ static void put_start(struct fields *fields, const struct start *start)
     }
 }
 
+static void put_recovery(struct fields *fields, const struct recovery *recovery)
+{
+    fields_u64(fields, "kept_to", recovery->kept_to);
+    fields_u64(fields, "lost_to", recovery->lost_to);
+    fields_u64(fields, "epoch_before", recovery->epoch_before);
+    fields_hex(fields, "tree_head", "", recovery->root, HASH_BYTES);
+    fields_i64(fields, "made", recovery->made_ms);
+    fields_text(fields, "operator", recovery->operator_name);
+    fields_text(fields, "reason", recovery->reason);
+    fields_text(fields, "version", recovery->version);
+}
+
 void record_fields(struct fields *fields, const struct input *input,
                    const struct record_config *config)
 {
@@ -168,6 +182,9 @@ void record_fields(struct fields *fields, const struct input *input,
     case INPUT_RULES_CHANGE:
         fields_u64(fields, "version", input->of.rules_change.version);
         fields_text(fields, "operator", input->of.rules_change.operator_name);
+        return;
+    case INPUT_RECOVERY:
+        put_recovery(fields, &input->of.recovery);
         return;
     }
 }

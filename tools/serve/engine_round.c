@@ -291,6 +291,7 @@ static void note_event(struct engine *engine, const struct event *event)
     case EVENT_TICK_IGNORED:
     case EVENT_BREAKER:
     case EVENT_START:
+    case EVENT_RECOVERY:
         break;
     }
 }

@@ -11,9 +11,9 @@
 #include "memory_disk.h"
 
 static const enum input_kind kinds[] = {
-    INPUT_CONFIG,   INPUT_PRICE_TICK, INPUT_CLOCK_TICK,    INPUT_TAP,
-    INPUT_DEPOSIT,  INPUT_WITHDRAWAL, INPUT_HOUSE_DEPOSIT, INPUT_HOUSE_WITHDRAWAL,
-    INPUT_GOODWILL, INPUT_ATTEST,     INPUT_START,         INPUT_RULES_CHANGE};
+    INPUT_CONFIG,     INPUT_PRICE_TICK,    INPUT_CLOCK_TICK,       INPUT_TAP,      INPUT_DEPOSIT,
+    INPUT_WITHDRAWAL, INPUT_HOUSE_DEPOSIT, INPUT_HOUSE_WITHDRAWAL, INPUT_GOODWILL, INPUT_ATTEST,
+    INPUT_START,      INPUT_RULES_CHANGE,  INPUT_RECOVERY};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 static uint8_t pool[4096]; /* where random texts point to */
@@ -112,6 +112,18 @@ static void any_transfer(uint64_t *random, bool of_house, struct transfer *trans
 }
 
 /* A random input of the kind; what is not set is zero, as the decoder leaves it. */
+static void any_recovery(uint64_t *random, struct recovery *recovery)
+{
+    recovery->kept_to = (uint64_t)any_i64(random);
+    recovery->lost_to = (uint64_t)any_i64(random);
+    recovery->epoch_before = (uint64_t)any_i64(random);
+    any_bytes(random, recovery->root, HASH_BYTES);
+    recovery->made_ms = any_i64(random);
+    recovery->operator_name = any_text(random, LIMIT_OPERATOR_BYTES);
+    recovery->reason = any_text(random, LIMIT_NOTE_BYTES);
+    recovery->version = any_text(random, LIMIT_VERSION_BYTES);
+}
+
 static void any_input(uint64_t *random, enum input_kind kind, struct input *input)
 {
     memset(input, 0, sizeof *input);
@@ -157,6 +169,9 @@ static void any_input(uint64_t *random, enum input_kind kind, struct input *inpu
         input->of.rules_change.version = (uint32_t)any_i64(random);
         input->of.rules_change.operator_name = any_text(random, LIMIT_OPERATOR_BYTES);
         break;
+    case INPUT_RECOVERY:
+        any_recovery(random, &input->of.recovery);
+        break;
     }
 }
 
@@ -199,6 +214,18 @@ static void expect_same_tap(const struct tap *a, const struct tap *b)
     assert_int_equal(a->session, b->session);
     assert_int_equal(a->signature_bytes, b->signature_bytes);
     assert_memory_equal(a->signature, b->signature, a->signature_bytes);
+}
+
+static void expect_same_recovery(const struct recovery *a, const struct recovery *b)
+{
+    assert_int_equal(a->kept_to, b->kept_to);
+    assert_int_equal(a->lost_to, b->lost_to);
+    assert_int_equal(a->epoch_before, b->epoch_before);
+    assert_memory_equal(a->root, b->root, HASH_BYTES);
+    assert_int_equal(a->made_ms, b->made_ms);
+    expect_same_text(a->operator_name, b->operator_name);
+    expect_same_text(a->reason, b->reason);
+    expect_same_text(a->version, b->version);
 }
 
 static void expect_same(const struct input *a, const struct input *b)
@@ -245,6 +272,9 @@ static void expect_same(const struct input *a, const struct input *b)
     case INPUT_RULES_CHANGE:
         assert_int_equal(a->of.rules_change.version, b->of.rules_change.version);
         expect_same_text(a->of.rules_change.operator_name, b->of.rules_change.operator_name);
+        break;
+    case INPUT_RECOVERY:
+        expect_same_recovery(&a->of.recovery, &b->of.recovery);
         break;
     }
 }
@@ -394,6 +424,9 @@ static void wrong_shapes_are_refused(void **state)
     any_input(&random, INPUT_START, &input);
     input.of.start.version.length = LIMIT_VERSION_BYTES + 1;
     assert_int_equal(codec_encode(&input, bytes, sizeof bytes), 0);
+    any_input(&random, INPUT_RECOVERY, &input);
+    input.of.recovery.reason.length = LIMIT_NOTE_BYTES + 1;
+    assert_int_equal(codec_encode(&input, bytes, sizeof bytes), 0);
     any_input(&random, INPUT_GOODWILL, &input);
     input.of.transfer.note.length = LIMIT_NOTE_BYTES + 1;
     assert_int_equal(codec_encode(&input, bytes, sizeof bytes), 0);
@@ -406,12 +439,14 @@ static void wrong_shapes_are_refused(void **state)
     const uint8_t house[] = {8 << 3 | 2, 2, 2 << 3, 7};
     const uint8_t house_with_account[] = {8 << 3 | 2, 3, 1 << 3 | 2, 1, 7};
     const uint8_t short_digest[] = {11 << 3 | 2, 3, 2 << 3 | 2, 1, 7};
+    const uint8_t recovery_without_head[] = {0x82, 1, 2, 1 << 3, 7};
     const uint8_t nul_in_market[] = {2 << 3 | 2, 5, 2 << 3 | 2, 3, 'A', 0, 'B'};
     expect_decodes(STATUS_INVALID, short_account, sizeof short_account);
     expect_decodes(STATUS_INVALID, no_account, sizeof no_account);
     expect_decodes(STATUS_OK, house, sizeof house);
     expect_decodes(STATUS_INVALID, house_with_account, sizeof house_with_account);
     expect_decodes(STATUS_INVALID, short_digest, sizeof short_digest);
+    expect_decodes(STATUS_INVALID, recovery_without_head, sizeof recovery_without_head);
     expect_decodes(STATUS_INVALID, nul_in_market, sizeof nul_in_market);
 }
 
