@@ -16,6 +16,7 @@ static const struct benchmark benchmarks[] = {
     {"signature", bench_signature, "wallet signatures on one core"},
     {"disk", bench_disk, "synced writes as the journal makes them"},
     {"machine", bench_machine, "the state machine alone, in memory"},
+    {"fill", bench_fill, "makes a journal of any size"},
 };
 
 static void print_help(FILE *to)
