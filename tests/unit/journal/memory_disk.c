@@ -96,6 +96,7 @@ static enum status memory_open(void *context, const char *path, bool create, boo
         disk->files[index].used = true;
         CHECK(strlen(path) < sizeof disk->files[index].name);
         strcpy(disk->files[index].name, path);
+        disk->changes++;
     }
     *file = malloc(sizeof **file);
     CHECK(*file != NULL);
@@ -176,6 +177,7 @@ static enum status memory_write(void *context, struct disk_file *file, uint64_t 
 {
     struct memory_disk *disk = context;
     const enum status status = enter(disk);
+    disk->changes++;
     struct memory_file *to = &disk->files[file->index];
     if (status != STATUS_OK) {
         bytes = disk->fault.half ? bytes / 2 : 0;
@@ -218,6 +220,7 @@ static enum status memory_truncate(void *context, struct disk_file *file, uint64
 {
     struct memory_disk *disk = context;
     const enum status status = enter(disk);
+    disk->changes++;
     if (status == STATUS_OK) {
         resize(&disk->files[file->index], (size_t)bytes);
     }
@@ -248,6 +251,7 @@ static enum status memory_rename(void *context, const char *from, const char *to
             disk->files[other].name[0] = '\0';
         }
         strcpy(disk->files[index].name, to);
+        disk->changes++;
     }
     return leave(disk, status);
 }
@@ -262,6 +266,7 @@ static enum status memory_remove(void *context, const char *path)
     }
     if (status == STATUS_OK) {
         disk->files[index].name[0] = '\0';
+        disk->changes++;
     }
     return leave(disk, status);
 }
@@ -353,6 +358,7 @@ void memory_disk_copy(struct memory_disk *copy, struct memory_disk *disk)
     pthread_mutex_unlock(&disk->mutex);
     copy->fault = (struct memory_fault){0};
     copy->calls = 0;
+    copy->changes = 0;
     copy->has_failed = false;
     copy->syncs_after = 0;
     copy->failed_sync_file = -1;

@@ -37,7 +37,8 @@ struct memory_disk {
     pthread_mutex_t mutex;
     struct memory_file files[MEMORY_FILES_MAX];
     struct memory_fault fault;
-    uint64_t calls; /* that can fail: all but close, list and size */
+    uint64_t calls;   /* that can fail: all but close, list and size */
+    uint64_t changes; /* writes, truncates, renames, removes and files made */
     bool has_failed;
     uint64_t syncs_after; /* of a segment, after a sync of it has failed */
     int failed_sync_file; /* -1: none */
