@@ -233,6 +233,9 @@ static enum status enter_segment(struct chain *chain, struct finding *finding)
     if (status != STATUS_OK) {
         return status;
     }
+    if (chain->rules_newest != 0 && header->rules_version > chain->rules_newest) {
+        return found(chain, FINDING_UNKNOWN_VERSION, finding);
+    }
     const uint64_t named = chain->first_seqs[chain->segment_index];
     if (header->tree.size + 1 != named || (chain->has_epoch && header->epoch != chain->epoch)) {
         return found(chain, FINDING_BROKEN_HEADER, finding);

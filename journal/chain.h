@@ -59,6 +59,7 @@ struct chain {
     struct segment segment;
     struct segment_header header; /* of it */
     uint64_t offset;              /* of the next frame in it */
+    uint32_t rules_newest; /* segments of later rules are FINDING_UNKNOWN_VERSION; 0: none are */
     bool has_epoch;
     uint64_t epoch;
     uint64_t next_seq;

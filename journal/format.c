@@ -101,8 +101,7 @@ enum status format_get_segment_header(const uint8_t *from, struct segment_header
         return STATUS_DAMAGED;
     }
     const uint32_t rules_version = load_u32(from + SEGMENT_RULES_AT);
-    if (load_u32(from + SEGMENT_FORMAT_AT) != FORMAT_VERSION || rules_version == 0 ||
-        rules_version > FORMAT_RULES_VERSION) {
+    if (load_u32(from + SEGMENT_FORMAT_AT) != FORMAT_VERSION || rules_version == 0) {
         return STATUS_VERSION;
     }
     struct merkle tree;

@@ -15,8 +15,6 @@
 #include "journal/merkle.h"
 
 #define FORMAT_VERSION 1u
-#define FORMAT_RULES_VERSION                                                                       \
-    1u /* the state machine's MACHINE_RULES_VERSION; a test compares them */
 
 /* --- Names in DIR/journal ----------------------------------------------------------------------
  */
@@ -37,7 +35,7 @@ MUST_USE bool format_parse_segment_name(const char *name, uint64_t *first_seq);
 #define FORMAT_SEGMENT_HEADER_BYTES ((size_t)4096)
 
 struct segment_header {
-    uint32_t rules_version;
+    uint32_t rules_version; /* of the game, in force at the first record; from 1 */
     uint64_t epoch;
     uint64_t segment_bytes; /* size of the file */
     /* Over records 1 .. size, all durable in earlier segments; the segment begins with size + 1. */
@@ -48,7 +46,8 @@ struct segment_header {
 void format_put_segment_header(const struct segment_header *header, uint8_t *to);
 
 /* Reads FORMAT_SEGMENT_HEADER_BYTES. Errors: STATUS_NOT_FOUND all zero; STATUS_DAMAGED;
- * STATUS_VERSION the format or the rules are newer than this program. */
+ * STATUS_VERSION the format is newer than this program. Which rules a program knows is not judged
+ * here: the bytes need none. */
 MUST_USE enum status format_get_segment_header(const uint8_t *from, struct segment_header *header);
 
 /* --- Frame: one batch. A header, the records, zeros up to a multiple of 8 ----------------------

@@ -222,6 +222,7 @@ static enum status recover_once(struct journal *journal, struct journal_report *
     struct finding finding;
     enum status status = chain_open(&chain, disk, journal->directory, 1);
     if (status == STATUS_OK) {
+        chain.rules_newest = journal->options.rules_newest;
         status = settle_last_segment(disk, journal->directory, &chain);
     }
     if (status == STATUS_OK) {
@@ -323,6 +324,7 @@ enum status journal_open(const char *data_dir, const struct journal_options *opt
         return STATUS_NO_MEMORY;
     }
     made->options = *options;
+    made->tail.rules_version = 1;
     fill_options(&made->options);
     made->directory = chain_path(data_dir, DIRECTORY_NAME);
     if (made->directory == NULL) {
@@ -365,6 +367,14 @@ void journal_head(struct journal *journal, struct journal_head *head)
     }
     head->seq = journal->tail.tree.size;
     merkle_root(&journal->tail.tree, head->root);
+}
+
+void journal_set_rules(struct journal *journal, uint32_t version)
+{
+    journal->tail.rules_version = version;
+    if (journal->writer != NULL) {
+        writer_set_rules(journal->writer, version);
+    }
 }
 
 enum status journal_append(struct journal *journal, const uint8_t *record, size_t bytes)

@@ -37,6 +37,9 @@ struct journal_options {
      * none: recovery refuses to start below it (STATUS_LOST_TAIL). */
     uint64_t witness_seq;
     const char *witness_name; /* "main.db", for the message; may be NULL */
+    /* The highest rules version that the program knows: segments of later ones are refused
+     * (STATUS_VERSION) before anything is written. 0: whoever opens applies nothing. */
+    uint32_t rules_newest;
     /* The epoch of a journal that is made new, for simulations; 0: drawn at random. */
     uint64_t epoch;
     void *context;
@@ -84,6 +87,12 @@ void journal_head(struct journal *journal, struct journal_head *head);
 /* Starts the writer thread. Errors: STATUS_IO, STATUS_NO_SPACE when the first segment cannot be
  * made; STATUS_NO_MEMORY. */
 MUST_USE enum status journal_start(struct journal *journal);
+
+/* The rules version in force at the next record, for the headers of segments that begin from now on;
+ * 1 until told otherwise. The caller tells it before journal_start, and when a RulesChange has been
+ * applied before it appends anything behind that record, so that a header never names rules that
+ * were not in force at the segment's first record. Thread: the one that appends. */
+void journal_set_rules(struct journal *journal, uint32_t version);
 
 /* Queues one encoded record, which gets seq = last queued + 1; copies it, never blocks.
  * Thread: one engine thread. Errors: STATUS_FULL the queue or the disk's reserve is used up
@@ -133,6 +142,14 @@ MUST_USE enum status journal_reader_next(struct journal_reader *reader,
  * whatever its seq, for tools that show what is left. Tree heads are no longer checked. Errors:
  * STATUS_END nothing whole follows; STATUS_IO; STATUS_NO_MEMORY. */
 MUST_USE enum status journal_reader_skip_damage(struct journal_reader *reader);
+
+/* For whoever applies what he reads: segments whose rules are later than `newest` (from 1) are
+ * refused with STATUS_VERSION from here on. Without this all are read, the bytes need no rules. */
+void journal_reader_know_rules(struct journal_reader *reader, uint32_t newest);
+
+/* The rules version in the header of the segment that holds the present batch: what was in force at
+ * its first record. 0 before the first record. */
+uint32_t journal_reader_rules(const struct journal_reader *reader);
 
 const struct journal_report *journal_reader_report(const struct journal_reader *reader);
 

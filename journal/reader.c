@@ -41,6 +41,16 @@ enum status journal_reader_open(const char *data_dir, const struct disk *disk, u
     return STATUS_OK;
 }
 
+void journal_reader_know_rules(struct journal_reader *reader, uint32_t newest)
+{
+    reader->chain.rules_newest = newest;
+}
+
+uint32_t journal_reader_rules(const struct journal_reader *reader)
+{
+    return reader->chain.header.rules_version;
+}
+
 /* What the finding means to one who only reads: an end, or a refusal. */
 static enum status judge(struct journal_reader *reader, const struct finding *finding)
 {

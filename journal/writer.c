@@ -1,6 +1,7 @@
 #include "journal/writer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@ struct writer {
     size_t payload_bytes_max;
     pthread_t thread;
     struct spare spare;
+
+    _Atomic uint32_t rules_version; /* in force at the next record to be queued */
 
     pthread_mutex_t mutex; /* guards the next seven */
     pthread_cond_t wake;
@@ -73,7 +76,7 @@ static uint64_t bytes_of_next_segment(const struct writer *writer, uint64_t pres
 static enum status begin_segment(struct writer *writer, struct disk_file *file, uint64_t bytes)
 {
     const struct disk *disk = writer->disk;
-    const struct segment_header header = {.rules_version = FORMAT_RULES_VERSION,
+    const struct segment_header header = {.rules_version = atomic_load(&writer->rules_version),
                                           .epoch = writer->epoch,
                                           .segment_bytes = bytes,
                                           .tree = writer->tree};
@@ -428,6 +431,7 @@ enum status writer_open(const struct journal_options *options, const char *direc
     made->disk = options->disk;
     made->options = *options;
     made->directory = directory;
+    atomic_init(&made->rules_version, tail->rules_version);
     const size_t segment_payload =
         options->segment_bytes - FORMAT_SEGMENT_HEADER_BYTES - FORMAT_FRAME_HEADER_BYTES;
     made->payload_bytes_max =
@@ -474,6 +478,11 @@ enum status writer_append(struct writer *writer, const uint8_t *record, size_t b
     }
     pthread_mutex_unlock(&writer->mutex);
     return status;
+}
+
+void writer_set_rules(struct writer *writer, uint32_t version)
+{
+    atomic_store(&writer->rules_version, version);
 }
 
 bool writer_has_room(struct writer *writer)

@@ -38,6 +38,7 @@ struct journal_tail {
     uint64_t segment_bytes;     /* by its header */
     uint64_t offset;            /* in it, of the next frame */
     struct merkle tree;         /* over all records */
+    uint32_t rules_version;     /* in force at the next record */
 };
 
 struct writer;
@@ -53,6 +54,9 @@ MUST_USE enum status writer_append(struct writer *writer, const uint8_t *record,
 bool writer_has_room(struct writer *writer);
 void writer_head(struct writer *writer, struct journal_head *head);
 void writer_problem(struct writer *writer, char text[DISK_PROBLEM_BYTES]);
+
+/* As journal_set_rules. */
+void writer_set_rules(struct writer *writer, uint32_t version);
 
 /* Writes what is queued, ends the thread, frees. Returns the first error of the writer's life. */
 enum status writer_close(struct writer *writer);

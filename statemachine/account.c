@@ -25,9 +25,6 @@ uint32_t accounts_find(const struct accounts *accounts, const uint8_t *address)
 
 uint32_t accounts_open(struct accounts *accounts, const uint8_t *address)
 {
-    if (accounts->count >= accounts->limit) {
-        return 0;
-    }
     CHECK(accounts->count < accounts->capacity);
     accounts->count += 1;
     struct account *account = &accounts->records[accounts->count];

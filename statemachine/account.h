@@ -27,7 +27,8 @@ struct accounts {
 /* The user id of an address, 0 when it never had a deposit. */
 uint32_t accounts_find(const struct accounts *accounts, const uint8_t *address);
 
-/* Opens an account and returns its user id; 0 when the table is full. The address must be new. */
+/* Opens an account and returns its user id. The address must be new, and the arena has room; whether
+ * the limit in force admits it is the caller's question. */
 uint32_t accounts_open(struct accounts *accounts, const uint8_t *address);
 
 #endif

@@ -256,17 +256,51 @@ static void batch_that_vouches_for_itself_is_refused(void **state)
     expect_refused(STATUS_DAMAGED, 'b', last->segment_first_seq, last->begin);
 }
 
-/* Only a program that knows the versions may read. */
-static void newer_versions_are_refused(void **state)
+static void put_rules(uint32_t version)
 {
-    (void)state;
-    memory_disk_copy(&work, &whole);
     uint8_t *bytes = segment_of(1)->bytes;
     struct segment_header header;
     assert_int_equal(format_get_segment_header(bytes, &header), STATUS_OK);
-    header.rules_version = FORMAT_RULES_VERSION + 1;
+    header.rules_version = version;
     format_put_segment_header(&header, bytes);
+}
+
+/* No rules have the number 0: whatever wrote that is not known here. */
+static void segment_without_rules_is_refused(void **state)
+{
+    (void)state;
+    memory_disk_copy(&work, &whole);
+    put_rules(0);
     expect_refused(STATUS_VERSION, 0, 1, 0);
+}
+
+/* Who applies what he reads is refused at the header of a segment under rules he does not know, and
+ * nothing is written then; who looks at the bytes alone reads on. */
+static void segment_of_later_rules_is_refused_to_who_applies(void **state)
+{
+    (void)state;
+    memory_disk_copy(&work, &whole);
+    put_rules(3);
+    struct journal_options options = {.disk = &work.disk, .rules_newest = 2};
+    struct journal *journal;
+    struct journal_report report;
+    assert_int_equal(journal_open("data", &options, &journal, &report), STATUS_VERSION);
+    assert_int_equal(report.seq, 1);
+    options.rules_newest = 3;
+    assert_int_equal(journal_open("data", &options, &journal, &report), STATUS_OK);
+    assert_int_equal(journal_close(journal), STATUS_OK);
+
+    struct journal_reader *reader;
+    struct journal_record record;
+    assert_int_equal(journal_reader_open("data", &work.disk, 1, &reader), STATUS_OK);
+    journal_reader_know_rules(reader, 2);
+    assert_int_equal(journal_reader_next(reader, &record), STATUS_VERSION);
+    assert_int_equal(journal_reader_report(reader)->seq, 1);
+    journal_reader_free(reader);
+    assert_int_equal(journal_reader_open("data", &work.disk, 1, &reader), STATUS_OK);
+    assert_int_equal(journal_reader_next(reader, &record), STATUS_OK);
+    assert_int_equal(journal_reader_rules(reader), 3);
+    journal_reader_free(reader);
 }
 
 /* HEAD of another journal is a mix-up of files. */
@@ -350,7 +384,8 @@ int main(void)
         cmocka_unit_test(edited_history_is_refused),
         cmocka_unit_test(repeated_batch_is_refused),
         cmocka_unit_test(batch_that_vouches_for_itself_is_refused),
-        cmocka_unit_test(newer_versions_are_refused),
+        cmocka_unit_test(segment_without_rules_is_refused),
+        cmocka_unit_test(segment_of_later_rules_is_refused_to_who_applies),
         cmocka_unit_test(witness_of_another_journal_is_refused),
         cmocka_unit_test(skipping_damage_shows_all_that_is_left),
         cmocka_unit_test(reading_from_any_seq),

@@ -10,14 +10,6 @@
 #include "base/bytes.h"
 #include "journal/crc32c.h"
 #include "journal/format.h"
-#include "statemachine/machine.h"
-
-/* The number in the segment headers is the state machine's. */
-static void rules_version_is_the_state_machines(void **state)
-{
-    (void)state;
-    assert_int_equal(FORMAT_RULES_VERSION, MACHINE_RULES_VERSION);
-}
 
 static void names_sort_as_seqs_do(void **state)
 {
@@ -182,7 +174,6 @@ static void witness_is_covered_to_the_last_bit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rules_version_is_the_state_machines),
         cmocka_unit_test(names_sort_as_seqs_do),
         cmocka_unit_test(frame_has_the_documented_bytes),
         cmocka_unit_test(records_fill_their_frame),

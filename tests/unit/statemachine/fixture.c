@@ -156,6 +156,17 @@ static void on_event(void *context, const struct event *event)
     case EVENT_START:
         line(fixture, "start");
         break;
+    case EVENT_RECOVERY:
+        line(fixture, "recovery kept %" PRIu64 " lost %" PRIu64, event->of.recovery.kept_to,
+             event->of.recovery.lost_to);
+        break;
+    case EVENT_RULES:
+        line(fixture, "rules %u to %u", event->of.rules.from, event->of.rules.to);
+        break;
+    case EVENT_RULES_REFUSED:
+        line(fixture, "rules refused %s: %s", reason_text(event->of.refusal.reason),
+             event->of.refusal.problem);
+        break;
     }
 }
 
@@ -247,6 +258,18 @@ static void read_keys(const char *keys, struct config_change *change)
         }
         keys = *end == ',' ? end + 1 : end;
     }
+}
+
+void fixture_start(struct fixture *fixture, const struct machine_limits *limits)
+{
+    struct input input = {.kind = INPUT_START, .of.start.limits = *limits};
+    fixture_apply(fixture, &input);
+}
+
+void fixture_rules(struct fixture *fixture, uint32_t version)
+{
+    struct input input = {.kind = INPUT_RULES_CHANGE, .of.rules_change.version = version};
+    fixture_apply(fixture, &input);
 }
 
 void fixture_config(struct fixture *fixture, const char *keys)

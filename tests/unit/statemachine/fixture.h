@@ -24,7 +24,7 @@
 #define FIXTURE_SET        3
 
 struct fixture {
-    struct machine_limits limits;
+    struct machine_limits limits; /* of the arena */
     struct machine *machine;
     int64_t time_ms;
     uint64_t seq;                /* of the last input */
@@ -39,7 +39,8 @@ struct fixture {
     uint64_t fingerprint; /* of all lines of all inputs */
 };
 
-/* A machine of 100 accounts, 200 bets, 300 nonces and 200 transfers, without any input yet. */
+/* A machine with room for 100 accounts, 200 bets, 300 nonces and 200 transfers, without any input
+ * yet. The limits in force are the defaults, whatever there is room for. */
 struct fixture *fixture_new(void);
 struct fixture *fixture_new_limits(const struct machine_limits *limits);
 void fixture_free(struct fixture *fixture);
@@ -49,6 +50,10 @@ void fixture_free(struct fixture *fixture);
 struct fixture *fixture_open(const char *keys);
 
 void fixture_config(struct fixture *fixture, const char *keys);
+
+/* A Start record that puts these limits in force, and a RulesChange record. */
+void fixture_start(struct fixture *fixture, const struct machine_limits *limits);
+void fixture_rules(struct fixture *fixture, uint32_t version);
 
 /* Grid records at their own grid time; engine time becomes at least that. */
 void fixture_tick(struct fixture *fixture, int64_t grid_ms, int64_t price_e4);

@@ -64,8 +64,8 @@ static void restored_machine_has_the_same_bytes(void **state)
     }
 }
 
-/* The very bytes of the beginning are the format: magic, layout, rules, seq and time,
- * little-endian. */
+/* The very bytes of the beginning are the format: magic, layout, rules, the limits in force, seq
+ * and time, little-endian. */
 static void bytes_begin_with_magic_and_versions(void **state)
 {
     (void)state;
@@ -74,9 +74,13 @@ static void bytes_begin_with_magic_and_versions(void **state)
     uint8_t *bytes = fixture_snapshot(fixture, &count);
     assert_memory_equal(bytes, "tapstate", 8);
     assert_int_equal(load_u32(bytes + 8), SNAPSHOT_LAYOUT_VERSION);
-    assert_int_equal(load_u32(bytes + 12), MACHINE_RULES_VERSION);
-    assert_int_equal(load_u64(bytes + 16), fixture->seq);
-    assert_int_equal(load_u64(bytes + 24), fixture->time_ms);
+    assert_int_equal(load_u32(bytes + 12), machine_rules(fixture->machine));
+    assert_int_equal(load_u32(bytes + 16), 1000000);
+    assert_int_equal(load_u32(bytes + 20), 1000000);
+    assert_int_equal(load_u32(bytes + 24), 1000000);
+    assert_int_equal(load_u32(bytes + 28), 2000000);
+    assert_int_equal(load_u64(bytes + 32), fixture->seq);
+    assert_int_equal(load_u64(bytes + 40), fixture->time_ms);
     assert_memory_equal(bytes + count - 8, "tapstate", 8);
     free(bytes);
     fixture_free(fixture);
@@ -99,8 +103,8 @@ static void other_versions_are_refused(void **state)
     fixture_free(fixture);
 }
 
-/* Each table that is too small is told apart from damage. */
-static void smaller_limits_are_full(void **state)
+/* Each table of the arena that is too small is told apart from damage. */
+static void smaller_arenas_are_full(void **state)
 {
     (void)state;
     struct fixture *fixture = busy_market();
@@ -172,7 +176,7 @@ int main(void)
         cmocka_unit_test(restored_machine_has_the_same_bytes),
         cmocka_unit_test(bytes_begin_with_magic_and_versions),
         cmocka_unit_test(other_versions_are_refused),
-        cmocka_unit_test(smaller_limits_are_full),
+        cmocka_unit_test(smaller_arenas_are_full),
         cmocka_unit_test(cut_bytes_are_damaged),
         cmocka_unit_test(changed_bytes_never_make_a_broken_machine),
     };

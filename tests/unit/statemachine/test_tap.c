@@ -280,7 +280,8 @@ static void full_tables_refuse_without_using_the_nonce(void **state)
     (void)state;
     const struct machine_limits limits = {
         .accounts_max = 2, .open_bets_max = 1, .nonces_max = 3, .transfers_max = 9};
-    struct fixture *fixture = fixture_new_limits(&limits);
+    struct fixture *fixture = fixture_new();
+    fixture_start(fixture, &limits);
     fixture_config(fixture, "vol_warmup=0");
     fixture_deposit(fixture, 1, 10 * MICRO_PER_USD);
     fixture_warm_up(fixture, FIXTURE_PRICE_E4);

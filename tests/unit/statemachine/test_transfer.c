@@ -185,7 +185,7 @@ static void house_keeps_its_reserve(void **state)
 static void sum_of_all_money_stops_at_the_end_of_the_type(void **state)
 {
     (void)state;
-    const struct machine_limits limits = {1, 1, 1, 10000};
+    const struct machine_limits limits = {2, 1, 1, 10000};
     struct fixture *fixture = fixture_new_limits(&limits);
     fixture->unchecked = true;
     fixture_config(fixture, "");
@@ -208,7 +208,8 @@ static void full_tables_refuse(void **state)
 {
     (void)state;
     const struct machine_limits limits = {1, 1, 1, 2};
-    struct fixture *fixture = fixture_new_limits(&limits);
+    struct fixture *fixture = fixture_new();
+    fixture_start(fixture, &limits);
     fixture_config(fixture, "");
     fixture_deposit(fixture, 1, 1);
     fixture_deposit(fixture, 2, 1);
