@@ -17,6 +17,7 @@ static const struct benchmark benchmarks[] = {
     {"disk", bench_disk, "synced writes as the journal makes them"},
     {"machine", bench_machine, "the state machine alone, in memory"},
     {"fill", bench_fill, "makes a journal of any size"},
+    {"kept", bench_kept, "bytes that a tap leaves behind"},
 };
 
 static void print_help(FILE *to)

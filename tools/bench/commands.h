@@ -8,5 +8,6 @@ int bench_signature(int argc, char **argv);
 int bench_disk(int argc, char **argv);
 int bench_machine(int argc, char **argv);
 int bench_fill(int argc, char **argv);
+int bench_kept(int argc, char **argv);
 
 #endif
