@@ -35,7 +35,13 @@ static void *map(size_t bytes)
 {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    /* The tables are looked up all over the place: with small pages each look-up waits for the
+     * processor's page table walk as well. A kernel without large pages loses nothing. */
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    return memory;
 }
 
 static uint8_t *history_slot(const struct applier *applier, uint64_t seq)

@@ -23,6 +23,11 @@ uint32_t accounts_find(const struct accounts *accounts, const uint8_t *address)
     return 0;
 }
 
+void accounts_prefetch(const struct accounts *accounts, const uint8_t *address)
+{
+    table_prefetch(&accounts->by_address, hash_of(address));
+}
+
 uint32_t accounts_open(struct accounts *accounts, const uint8_t *address)
 {
     CHECK(accounts->count < accounts->capacity);

@@ -27,8 +27,11 @@ struct accounts {
 /* The user id of an address, 0 when it never had a deposit. */
 uint32_t accounts_find(const struct accounts *accounts, const uint8_t *address);
 
-/* Opens an account and returns its user id. The address must be new, and the arena has room; whether
- * the limit in force admits it is the caller's question. */
+/* Asks the processor for what accounts_find of this address will look at; changes nothing. */
+void accounts_prefetch(const struct accounts *accounts, const uint8_t *address);
+
+/* Opens an account and returns its user id. The address must be new, and the arena has room;
+ * whether the limit in force admits it is the caller's question. */
 uint32_t accounts_open(struct accounts *accounts, const uint8_t *address);
 
 #endif

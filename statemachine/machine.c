@@ -317,3 +317,19 @@ void machine_apply(struct machine *machine, const struct input *input,
     };
     dispatch(&step, input);
 }
+
+void machine_prefetch(const struct machine *machine, const struct input *input, bool far)
+{
+    if (input->kind != INPUT_TAP) {
+        return;
+    }
+    const struct tap *tap = &input->of.tap;
+    if (far) {
+        nonces_prefetch(&machine->nonces, tap);
+        accounts_prefetch(&machine->accounts, tap->account);
+        return;
+    }
+    const uint32_t user_id = accounts_find(&machine->accounts, tap->account);
+    __builtin_prefetch(&machine->accounts.records[user_id]);
+    positions_prefetch_taken(&machine->positions, user_id, tap->column_ms, tap->band);
+}

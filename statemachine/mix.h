@@ -33,7 +33,9 @@ static inline void mix_u64(struct mix *mix, uint64_t value)
     mix->second = mix_scramble(mix->second + value * 0xff51afd7ed558ccdu) ^ mix->first;
 }
 
-static inline void mix_bytes(struct mix *mix, const uint8_t *bytes, size_t count)
+/* Inline always: most callers want the first half alone, and the second then costs nothing. */
+__attribute__((always_inline)) static inline void mix_bytes(struct mix *mix, const uint8_t *bytes,
+                                                            size_t count)
 {
     size_t at = 0;
     for (; at + 8 <= count; at += 8) {

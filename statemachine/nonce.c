@@ -50,6 +50,11 @@ const struct nonce *nonces_find(const struct nonces *nonces, const struct tap *t
     return NULL;
 }
 
+void nonces_prefetch(const struct nonces *nonces, const struct tap *tap)
+{
+    table_prefetch(&nonces->by_key, hash_of(tap->account, tap->nonce));
+}
+
 bool nonce_same_text(const struct nonce *nonce, const struct tap *tap)
 {
     const struct mix digest = digest_of(tap);
@@ -62,28 +67,24 @@ bool nonces_full(const struct nonces *nonces, int64_t time_ms)
         return false;
     }
     /* One that is past at this time would be dropped first. */
-    return nonces->count == 0 || !is_past(nonces->records[nonces->heap[1]].message_ms, time_ms);
+    return nonces->count == 0 || !is_past(nonces->heap[1].message_ms, time_ms);
 }
 
-static bool earlier(const struct nonces *nonces, uint32_t a, uint32_t b)
-{
-    return nonces->records[a].message_ms < nonces->records[b].message_ms;
-}
-
-static void heap_push(struct nonces *nonces, uint32_t number)
+static void heap_push(struct nonces *nonces, struct nonce_due due)
 {
     uint32_t at = nonces->count;
-    while (at > 1 && earlier(nonces, number, nonces->heap[at / 2])) {
+    while (at > 1 && due.message_ms < nonces->heap[at / 2].message_ms) {
         nonces->heap[at] = nonces->heap[at / 2];
         at /= 2;
     }
-    nonces->heap[at] = number;
+    nonces->heap[at] = due;
 }
 
 /* Removes the root; count is still the one with it. */
 static void heap_pop(struct nonces *nonces)
 {
-    const uint32_t number = nonces->heap[nonces->count];
+    struct nonce_due *heap = nonces->heap;
+    const struct nonce_due due = heap[nonces->count];
     const uint32_t left = nonces->count - 1;
     uint32_t at = 1;
     for (;;) {
@@ -91,16 +92,16 @@ static void heap_pop(struct nonces *nonces)
         if (child > left) {
             break;
         }
-        if (child < left && earlier(nonces, nonces->heap[child + 1], nonces->heap[child])) {
+        if (child < left && heap[child + 1].message_ms < heap[child].message_ms) {
             child += 1;
         }
-        if (!earlier(nonces, nonces->heap[child], number)) {
+        if (heap[child].message_ms >= due.message_ms) {
             break;
         }
-        nonces->heap[at] = nonces->heap[child];
+        heap[at] = heap[child];
         at = child;
     }
-    nonces->heap[at] = number;
+    heap[at] = due;
 }
 
 static uint32_t take_record(struct nonces *nonces)
@@ -129,8 +130,9 @@ void nonces_put(struct nonces *nonces, const struct nonce *entry)
     }
     nonces->last = number;
     nonces->count += 1;
-    heap_push(nonces, number);
-    table_insert(&nonces->by_key, hash_of(record->account, record->nonce), number);
+    const uint32_t hash = table_fold(hash_of(record->account, record->nonce));
+    heap_push(nonces, (struct nonce_due){record->message_ms, number, hash});
+    table_insert(&nonces->by_key, hash, number);
 }
 
 void nonces_use(struct nonces *nonces, const struct tap *tap, uint64_t bet)
@@ -145,10 +147,11 @@ void nonces_use(struct nonces *nonces, const struct tap *tap, uint64_t bet)
     nonces_put(nonces, &entry);
 }
 
-static void drop(struct nonces *nonces, uint32_t number)
+static void drop(struct nonces *nonces, struct nonce_due due)
 {
+    const uint32_t number = due.number;
     struct nonce *entry = &nonces->records[number];
-    table_remove(&nonces->by_key, hash_of(entry->account, entry->nonce), number);
+    table_remove(&nonces->by_key, due.hash, number);
     if (entry->previous != 0) {
         nonces->records[entry->previous].next = entry->next;
     } else {
@@ -163,13 +166,23 @@ static void drop(struct nonces *nonces, uint32_t number)
     nonces->first_free = number;
 }
 
+/* The next to go is one of the first three; what will be looked at is on its way meanwhile. */
+static void prefetch_next(const struct nonces *nonces)
+{
+    for (uint32_t at = 1; at <= 3 && at <= nonces->count; at++) {
+        table_prefetch(&nonces->by_key, nonces->heap[at].hash);
+        __builtin_prefetch(&nonces->records[nonces->heap[at].number]);
+    }
+}
+
 void nonces_expire(struct nonces *nonces, int64_t time_ms)
 {
-    while (nonces->count > 0 && is_past(nonces->records[nonces->heap[1]].message_ms, time_ms)) {
-        const uint32_t number = nonces->heap[1];
+    while (nonces->count > 0 && is_past(nonces->heap[1].message_ms, time_ms)) {
+        const struct nonce_due due = nonces->heap[1];
         heap_pop(nonces);
         nonces->count -= 1;
-        drop(nonces, number);
+        prefetch_next(nonces);
+        drop(nonces, due);
     }
 }
 
@@ -198,8 +211,16 @@ const char *nonces_problem(const struct nonces *nonces)
     if (listed != nonces->count) {
         return "nonces: the list is shorter than the count";
     }
+    for (uint32_t at = 1; at <= nonces->count; at++) {
+        const struct nonce_due *due = &nonces->heap[at];
+        const struct nonce *entry = &nonces->records[due->number];
+        if (entry->message_ms != due->message_ms ||
+            due->hash != table_fold(hash_of(entry->account, entry->nonce))) {
+            return "nonces: the heap has another time or key than the record";
+        }
+    }
     for (uint32_t at = 2; at <= nonces->count; at++) {
-        if (earlier(nonces, nonces->heap[at], nonces->heap[at / 2])) {
+        if (nonces->heap[at].message_ms < nonces->heap[at / 2].message_ms) {
             return "nonces: the heap is out of order";
         }
     }

@@ -21,9 +21,17 @@ struct nonce {
     struct mix digest; /* of the signed text */
 };
 
+/* An entry of the heap. Time and key's hash stand here too, so that a sift looks at no record and
+ * the slots of the next ones to go can be asked for ahead. */
+struct nonce_due {
+    int64_t message_ms;
+    uint32_t number;
+    uint32_t hash; /* folded, as the table does */
+};
+
 struct nonces {
-    struct nonce *records; /* from 1; free ones are chained by next */
-    uint32_t *heap;        /* record numbers, the earliest message at the root; from 1 */
+    struct nonce *records;  /* from 1; free ones are chained by next */
+    struct nonce_due *heap; /* the earliest message at the root; from 1 */
     uint32_t capacity;
     uint32_t limit; /* in force: at this count the rules refuse */
     uint32_t count;
@@ -53,6 +61,9 @@ void nonces_put(struct nonces *nonces, const struct nonce *entry);
 
 /* Drops all whose time is past at engine time t; costs what it drops. */
 void nonces_expire(struct nonces *nonces, int64_t time_ms);
+
+/* Asks the processor for what nonces_find of this tap will look at; changes nothing. */
+void nonces_prefetch(const struct nonces *nonces, const struct tap *tap);
 
 /* NULL when the tables agree with each other, else what does not. */
 const char *nonces_problem(const struct nonces *nonces);

@@ -61,6 +61,20 @@ bool positions_taken(const struct positions *positions, uint32_t user_id, int64_
     return false;
 }
 
+void positions_prefetch_taken(const struct positions *positions, uint32_t user_id,
+                              int64_t column_ms, int64_t band)
+{
+    table_prefetch(&positions->by_player, hash_of_player(user_id, column_ms, band));
+}
+
+void positions_prefetch_drop(const struct positions *positions, uint32_t number)
+{
+    const struct position *bet = &positions->records[number];
+    table_prefetch(&positions->by_bet, hash_of_bet(bet->bet));
+    table_prefetch(&positions->by_player, hash_of_player(bet->user_id, bet->column_ms, bet->band));
+    __builtin_prefetch(&positions->records[bet->queue_next]);
+}
+
 const struct column *positions_column(const struct positions *positions, int64_t column_step_ms,
                                       int64_t column_ms)
 {

@@ -122,6 +122,12 @@ void positions_drop_waiting(struct positions *positions, struct account *account
 void positions_confirm(struct positions *positions, int64_t column_step_ms, int64_t band_e4,
                        uint32_t number, struct column **column);
 
+/* Ask the processor for what the next calls will look at; change nothing. The first:
+ * positions_taken of this cell. The second: a waiting or running bet that leaves soon. */
+void positions_prefetch_taken(const struct positions *positions, uint32_t user_id,
+                              int64_t column_ms, int64_t band);
+void positions_prefetch_drop(const struct positions *positions, uint32_t number);
+
 /* Takes the first bet of a column out for good. */
 void positions_drop_settled(struct positions *positions, struct column *column,
                             struct account *account, uint32_t number);

@@ -161,7 +161,12 @@ static void settle_column(struct step *step, struct column *column, int64_t grid
     struct machine *machine = step->machine;
     struct column_result result = decide(machine, column->column_ms, column->band_e4, grid_ms);
     while (column->bets > 0) {
-        settle_bet(step, column, column->first, &result);
+        const uint32_t number = column->first;
+        const uint32_t next = machine->positions.records[number].queue_next;
+        if (next != 0) {
+            positions_prefetch_drop(&machine->positions, next);
+        }
+        settle_bet(step, column, number, &result);
     }
     const struct ledger_ref ref = {.type = REF_COLUMN, .id = (uint64_t)column->column_ms};
     const int64_t escrow = column->escrow_micro;

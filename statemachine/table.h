@@ -44,10 +44,22 @@ static inline uint32_t table_slots_for(uint32_t entries)
     return (uint32_t)slots;
 }
 
+/* The 32 bits of a hash that a slot keeps; they serve as the hash as well. */
+static inline uint32_t table_fold(uint64_t hash)
+{
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
 static inline struct table_walk table_walk(const struct table *table, uint64_t hash)
 {
-    const uint32_t folded = (uint32_t)(hash ^ hash >> 32);
+    const uint32_t folded = table_fold(hash);
     return (struct table_walk){.table = table, .hash = folded, .at = folded & table->mask};
+}
+
+/* Asks the processor for the slots of a hash, for a walk that comes soon; changes nothing. */
+static inline void table_prefetch(const struct table *table, uint64_t hash)
+{
+    __builtin_prefetch(&table->slots[table_fold(hash) & table->mask]);
 }
 
 /* The next record number that may be it, 0 when there is none left. */
@@ -68,7 +80,7 @@ static inline uint32_t table_next(struct table_walk *walk)
 /* Adds a record. The owner's capacity keeps at least a third of the slots empty. */
 static inline void table_insert(struct table *table, uint64_t hash, uint32_t number)
 {
-    const uint32_t folded = (uint32_t)(hash ^ hash >> 32);
+    const uint32_t folded = table_fold(hash);
     uint32_t at = folded & table->mask;
     while (table->slots[at].number != 0) {
         at = (at + 1) & table->mask;
@@ -80,7 +92,7 @@ static inline void table_insert(struct table *table, uint64_t hash, uint32_t num
 static inline void table_remove(struct table *table, uint64_t hash, uint32_t number)
 {
     const uint32_t mask = table->mask;
-    uint32_t hole = (uint32_t)(hash ^ hash >> 32) & mask;
+    uint32_t hole = table_fold(hash) & mask;
     while (table->slots[hole].number != number) {
         CHECK(table->slots[hole].number != 0);
         hole = (hole + 1) & mask;

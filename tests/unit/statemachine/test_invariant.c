@@ -157,9 +157,15 @@ static void wrong_nonces_and_transfers_are_named(void **state)
     expect_problem(machine, "nonces: one is not in the table");
     nonces->records[nonces->last].nonce[9] ^= 1;
 
-    nonces->records[nonces->heap[2]].message_ms -= 100000;
+    nonces->records[nonces->heap[2].number].message_ms -= 100000;
+    expect_problem(machine, "nonces: the heap has another time or key than the record");
+    nonces->heap[2].message_ms -= 100000;
     expect_problem(machine, "nonces: the heap is out of order");
-    nonces->records[nonces->heap[2]].message_ms += 100000;
+    nonces->records[nonces->heap[2].number].message_ms += 100000;
+    nonces->heap[2].message_ms += 100000;
+    nonces->heap[2].hash ^= 1;
+    expect_problem(machine, "nonces: the heap has another time or key than the record");
+    nonces->heap[2].hash ^= 1;
 
     nonces->count += 1;
     nonces->heap[nonces->count] = nonces->heap[1];
