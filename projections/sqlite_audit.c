@@ -1,7 +1,5 @@
 #include "projections/sqlite_audit.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,54 +31,6 @@ static const struct table week_tables[] = {
     {"transaction_ledger", "SELECT * FROM transaction_ledger ORDER BY seq, line"},
 };
 
-/* The week files of a directory, ascending. */
-struct weeks {
-    int64_t *starts_ms;
-    size_t count;
-};
-
-static int compare_starts(const void *a, const void *b)
-{
-    const int64_t left = *(const int64_t *)a;
-    const int64_t right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
-
-static enum status list_weeks(const char *dir, struct weeks *weeks, char *text)
-{
-    *weeks = (struct weeks){0};
-    DIR *stream = opendir(dir);
-    if (stream == NULL) {
-        snprintf(text, SQLITE_AUDIT_TEXT_BYTES, "%.400s: %s", dir, strerror(errno));
-        return errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
-    }
-    enum status status = STATUS_OK;
-    const struct dirent *entry;
-    while ((entry = readdir(stream)) != NULL) {
-        int64_t start_ms;
-        if (!week_from_file_name(entry->d_name, &start_ms)) {
-            continue;
-        }
-        int64_t *grown = realloc(weeks->starts_ms, (weeks->count + 1) * sizeof(int64_t));
-        if (grown == NULL) {
-            status = STATUS_NO_MEMORY;
-            break;
-        }
-        weeks->starts_ms = grown;
-        grown[weeks->count] = start_ms;
-        weeks->count += 1;
-    }
-    closedir(stream);
-    if (status != STATUS_OK) {
-        free(weeks->starts_ms);
-        return status;
-    }
-    if (weeks->count > 0) {
-        qsort(weeks->starts_ms, weeks->count, sizeof(int64_t), compare_starts);
-    }
-    return STATUS_OK;
-}
-
 /* Words for a status that came with a connection. */
 static enum status describe(const struct sqlite_db *db, enum status status, char *text)
 {
@@ -94,24 +44,15 @@ static enum status describe(const struct sqlite_db *db, enum status status, char
 /* Opens a file of ours for reading. */
 static enum status open_ours(struct sqlite_db *db, const char *dir, const char *name, char *text)
 {
-    enum status status = sqlite_db_open(db, dir, name, SQLITE_DB_READ);
+    const enum status status = sqlite_file_open_read(db, dir, name);
+    return status == STATUS_OK ? status : describe(db, status, text);
+}
+
+static enum status list_weeks(const char *dir, struct sqlite_file_weeks *weeks, char *text)
+{
+    const enum status status = sqlite_file_list_weeks(dir, weeks);
     if (status != STATUS_OK) {
-        return describe(db, status, text);
-    }
-    int64_t application_id = 0;
-    int64_t version = 0;
-    status = sqlite_db_query_i64(db, "PRAGMA application_id", &application_id);
-    if (status == STATUS_OK) {
-        status = sqlite_db_query_i64(db, "PRAGMA user_version", &version);
-    }
-    if (status == STATUS_OK &&
-        (application_id != SQLITE_APPLICATION_ID || version != SQLITE_SCHEMA_VERSION)) {
-        snprintf(db->error, sizeof(db->error), "%s: not a file of this schema version", name);
-        status = STATUS_VERSION;
-    }
-    if (status != STATUS_OK) {
-        describe(db, status, text);
-        sqlite_db_close(db);
+        snprintf(text, SQLITE_AUDIT_TEXT_BYTES, "%.400s: %s", dir, status_text(status));
     }
     return status;
 }
@@ -137,7 +78,7 @@ void sqlite_audit_witness(const char *dir, uint64_t *seq, char name[32])
     *seq = 0;
     name[0] = '\0';
     witness_of(dir, SQLITE_FILE_MAIN, seq, name);
-    struct weeks weeks;
+    struct sqlite_file_weeks weeks;
     char text[SQLITE_AUDIT_TEXT_BYTES];
     if (list_weeks(dir, &weeks, text) != STATUS_OK) {
         return;
@@ -228,7 +169,7 @@ enum status sqlite_audit_tables(const char *dir, void *context,
                                 char text[SQLITE_AUDIT_TEXT_BYTES])
 {
     text[0] = '\0';
-    struct weeks weeks;
+    struct sqlite_file_weeks weeks;
     enum status status = list_weeks(dir, &weeks, text);
     if (status != STATUS_OK) {
         return status;
@@ -378,7 +319,7 @@ static enum status subtract_week(const char *dir, int64_t start_ms, bool with_op
 }
 
 /* Compares the balances with the sums of weeks[first..count). */
-static enum status check_sums(const char *dir, const struct weeks *weeks, size_t first,
+static enum status check_sums(const char *dir, const struct sqlite_file_weeks *weeks, size_t first,
                               bool with_opening, char *text)
 {
     struct sums sums = {0};
@@ -406,7 +347,8 @@ static enum status check_sums(const char *dir, const struct weeks *weeks, size_t
 }
 
 /* True when each week that main.db lists has its file. */
-static enum status all_weeks_here(const char *dir, const struct weeks *weeks, bool *all, char *text)
+static enum status all_weeks_here(const char *dir, const struct sqlite_file_weeks *weeks, bool *all,
+                                  char *text)
 {
     struct sqlite_db db;
     enum status status = open_ours(&db, dir, SQLITE_FILE_MAIN, text);
@@ -424,7 +366,7 @@ static enum status all_weeks_here(const char *dir, const struct weeks *weeks, bo
 enum status sqlite_audit_sums(const char *dir, char text[SQLITE_AUDIT_TEXT_BYTES])
 {
     text[0] = '\0';
-    struct weeks weeks;
+    struct sqlite_file_weeks weeks;
     bool all = false;
     enum status status = list_weeks(dir, &weeks, text);
     if (status != STATUS_OK) {

@@ -163,6 +163,12 @@ int sqlite_db_column_count(struct sqlite3_stmt *statement)
     return sqlite3_column_count(statement);
 }
 
+const char *sqlite_db_column_name(struct sqlite3_stmt *statement, int column)
+{
+    const char *name = sqlite3_column_name(statement, column);
+    return name == NULL ? "?" : name; /* NULL: no memory */
+}
+
 enum sqlite_db_type sqlite_db_type(struct sqlite3_stmt *statement, int column)
 {
     switch (sqlite3_column_type(statement, column)) {

@@ -68,6 +68,7 @@ enum sqlite_db_type {
 };
 
 int sqlite_db_column_count(struct sqlite3_stmt *statement);
+const char *sqlite_db_column_name(struct sqlite3_stmt *statement, int column);
 enum sqlite_db_type sqlite_db_type(struct sqlite3_stmt *statement, int column);
 int64_t sqlite_db_i64(struct sqlite3_stmt *statement, int column); /* 0 for NULL */
 /* Text ("" for NULL) or bytes, borrowed until the next step; *count as stored. */

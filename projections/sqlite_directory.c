@@ -257,6 +257,7 @@ static void forget_absent(struct sqlite_directory *directory, bool main_lost)
     directory->week_count = kept;
 }
 
+/* Made anew, it says how far the week files beside it have come: it catches up with them. */
 static enum status create_main(struct sqlite_directory *directory)
 {
     struct sqlite_file *main = &directory->main;
@@ -264,7 +265,20 @@ static enum status create_main(struct sqlite_directory *directory)
     if (status != STATUS_OK) {
         return status;
     }
-    status = sqlite_file_commit(main);
+    uint64_t until = 0;
+    for (size_t i = 0; i < directory->week_count; i++) {
+        const struct sqlite_file *file = &directory->weeks[i]->file;
+        until = file->applied_seq > until ? file->applied_seq : until;
+    }
+    struct sqlite3_stmt *statement;
+    status = sqlite_rows_statement(main, ROWS_MAIN_UNTIL, &statement);
+    if (status == STATUS_OK) {
+        sqlite_db_bind_i64(statement, 1, (int64_t)until);
+        status = sqlite_db_run(&main->db, statement);
+    }
+    if (status == STATUS_OK) {
+        status = sqlite_file_commit(main);
+    }
     if (status != STATUS_OK) {
         sqlite_file_rollback(main);
     }

@@ -1,7 +1,9 @@
 #include "projections/sqlite_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -172,7 +174,8 @@ enum status sqlite_file_begin(struct sqlite_file *file)
 }
 
 enum status sqlite_file_set_applied(struct sqlite_file *file, uint64_t seq,
-                                    const uint8_t digest[HASH_BYTES], bool closed)
+                                    const uint8_t digest[HASH_BYTES], bool closed,
+                                    uint64_t main_seq)
 {
     CHECK(file->in_transaction);
     CHECK(!closed || !file->is_main);
@@ -186,6 +189,7 @@ enum status sqlite_file_set_applied(struct sqlite_file *file, uint64_t seq,
     sqlite_db_bind_bytes(statement, 2, digest, HASH_BYTES);
     if (!file->is_main) {
         sqlite_db_bind_i64(statement, 3, closed ? 1 : 0);
+        sqlite_db_bind_i64(statement, 4, (int64_t)main_seq);
     }
     status = sqlite_db_run(&file->db, statement);
     if (status == STATUS_OK) {
@@ -258,6 +262,75 @@ enum status sqlite_file_discard(struct sqlite_file *file, const char *dir, bool 
         file->applied_seq = 0;
         file->closed = false;
         memset(file->digest, 0, HASH_BYTES);
+    }
+    return status;
+}
+
+enum status sqlite_file_open_read(struct sqlite_db *db, const char *dir, const char *name)
+{
+    enum status status = sqlite_db_open(db, dir, name, SQLITE_DB_READ);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    int64_t application_id = 0;
+    int64_t version = 0;
+    int64_t tables = 0;
+    status = sqlite_db_query_i64(db, "PRAGMA application_id", &application_id);
+    if (status == STATUS_OK) {
+        status = sqlite_db_query_i64(db, "PRAGMA user_version", &version);
+    }
+    if (status == STATUS_OK) {
+        status = sqlite_db_query_i64(db, "SELECT count(*) FROM sqlite_schema", &tables);
+    }
+    if (status == STATUS_OK && application_id == 0 && tables == 0) {
+        status = STATUS_NOT_FOUND;
+    } else if (status == STATUS_OK &&
+               (application_id != SQLITE_APPLICATION_ID || version != SQLITE_SCHEMA_VERSION)) {
+        snprintf(db->error, sizeof(db->error), "%s: not a file of this schema version", name);
+        status = STATUS_VERSION;
+    }
+    if (status != STATUS_OK) {
+        sqlite_db_close(db);
+    }
+    return status;
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+    const int64_t left = *(const int64_t *)a;
+    const int64_t right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+enum status sqlite_file_list_weeks(const char *dir, struct sqlite_file_weeks *weeks)
+{
+    *weeks = (struct sqlite_file_weeks){0};
+    DIR *stream = opendir(dir);
+    if (stream == NULL) {
+        return errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
+    }
+    enum status status = STATUS_OK;
+    const struct dirent *entry;
+    while ((entry = readdir(stream)) != NULL) {
+        int64_t start_ms;
+        if (!week_from_file_name(entry->d_name, &start_ms)) {
+            continue;
+        }
+        int64_t *grown = realloc(weeks->starts_ms, (weeks->count + 1) * sizeof(int64_t));
+        if (grown == NULL) {
+            status = STATUS_NO_MEMORY;
+            break;
+        }
+        weeks->starts_ms = grown;
+        grown[weeks->count] = start_ms;
+        weeks->count += 1;
+    }
+    closedir(stream);
+    if (status != STATUS_OK) {
+        free(weeks->starts_ms);
+        *weeks = (struct sqlite_file_weeks){0};
+    } else if (weeks->count > 0) {
+        qsort(weeks->starts_ms, weeks->count, sizeof(int64_t), compare_starts);
     }
     return status;
 }

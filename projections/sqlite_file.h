@@ -4,6 +4,7 @@
 #define TAPLINE_PROJECTIONS_SQLITE_FILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -51,9 +52,11 @@ MUST_USE enum status sqlite_file_create(struct sqlite_file *file, const char *di
 
 /* Begins a transaction unless one is open. */
 MUST_USE enum status sqlite_file_begin(struct sqlite_file *file);
-/* Writes applied(seq, digest) and closed into the open transaction. */
+/* Writes applied(seq, digest) into the open transaction; of a week also whether it is closed, and
+ * main.db's position. */
 MUST_USE enum status sqlite_file_set_applied(struct sqlite_file *file, uint64_t seq,
-                                             const uint8_t digest[HASH_BYTES], bool closed);
+                                             const uint8_t digest[HASH_BYTES], bool closed,
+                                             uint64_t main_seq);
 MUST_USE enum status sqlite_file_commit(struct sqlite_file *file);
 void sqlite_file_rollback(struct sqlite_file *file);
 
@@ -64,5 +67,21 @@ void sqlite_file_close(struct sqlite_file *file);
 /* Deletes the (closed) file with its -wal and -shm, or renames it to NAME.damaged.
  * Errors: STATUS_IO. */
 MUST_USE enum status sqlite_file_discard(struct sqlite_file *file, const char *dir, bool keep);
+
+/* --- Looking from outside ---------------------------------------------------------------------
+ */
+
+/* Opens a file of ours for reading. Errors: STATUS_NOT_FOUND no such file, or one that was begun
+ * and never filled; STATUS_VERSION of another schema version or another program; those of SQLite.
+ * Words stand in db->error; on error it is closed. */
+MUST_USE enum status sqlite_file_open_read(struct sqlite_db *db, const char *dir, const char *name);
+
+/* The weeks that have a file in `dir`, ascending. Owns: free(weeks->starts_ms).
+ * Errors: STATUS_NOT_FOUND no such directory; STATUS_IO, STATUS_NO_MEMORY. */
+struct sqlite_file_weeks {
+    int64_t *starts_ms;
+    size_t count;
+};
+MUST_USE enum status sqlite_file_list_weeks(const char *dir, struct sqlite_file_weeks *weeks);
 
 #endif

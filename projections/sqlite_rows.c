@@ -9,7 +9,9 @@
 
 static const char *const sql_texts[SQLITE_ROWS_STATEMENTS] = {
     [ROWS_MAIN_APPLIED] = "UPDATE applied SET seq = ?1, digest = ?2",
-    [ROWS_WEEK_APPLIED] = "UPDATE applied SET seq = ?1, digest = ?2, closed = ?3",
+    [ROWS_WEEK_APPLIED] = "UPDATE applied SET seq = ?1, digest = ?2, closed = ?3,"
+                          " main_seq = ?4",
+    [ROWS_MAIN_UNTIL] = "UPDATE applied SET until = ?1",
     [ROWS_USER] = "INSERT INTO users (id, account, balance, held, open_bets)"
                   " VALUES (?1, ?2, 0, 0, 0)",
     /* The conditional deduction is the check: what the state machine decided in memory must be

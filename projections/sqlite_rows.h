@@ -16,6 +16,7 @@ struct sqlite_file;
 enum sqlite_rows_statement {
     ROWS_MAIN_APPLIED,
     ROWS_WEEK_APPLIED,
+    ROWS_MAIN_UNTIL,
     ROWS_USER,
     ROWS_AVAILABLE_DOWN,
     ROWS_AVAILABLE_UP,

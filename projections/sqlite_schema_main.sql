@@ -30,10 +30,13 @@ CREATE TABLE weeks (
     archived INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
+-- until: this file was made again beside week files that had applied so much; before it is there, they
+-- may be any number of records ahead.
 CREATE TABLE applied (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     seq INTEGER NOT NULL,
-    digest BLOB NOT NULL
+    digest BLOB NOT NULL,
+    until INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 INSERT INTO applied (only, seq, digest) VALUES (1, 0, zeroblob(32));

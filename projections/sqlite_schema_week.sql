@@ -69,11 +69,14 @@ CREATE INDEX ledger_by_reference ON transaction_ledger (ref_type, ref_id);
 CREATE INDEX ledger_by_time ON transaction_ledger (at);
 
 -- closed: a later week runs and no bet of this one is open; the file is never written again.
+-- main_seq: what main.db stood at when this was written; it is never behind it, unless it was replaced by
+-- an older copy.
 CREATE TABLE applied (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     seq INTEGER NOT NULL,
     digest BLOB NOT NULL,
-    closed INTEGER NOT NULL DEFAULT 0
+    closed INTEGER NOT NULL DEFAULT 0,
+    main_seq INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 INSERT INTO applied (only, seq, digest) VALUES (1, 0, zeroblob(32));

@@ -469,9 +469,9 @@ static enum status finish_week(struct sqlite_writer *writer, struct sqlite_file 
             return pass(writer, file, status);
         }
     }
-    return pass(
-        writer, file,
-        sqlite_file_set_applied(file, outbox_last_seq(last), outbox_digest(last), !any_open));
+    return pass(writer, file,
+                sqlite_file_set_applied(file, outbox_last_seq(last), outbox_digest(last), !any_open,
+                                        writer->directory.main.applied_seq));
 }
 
 static enum status finish_all(struct sqlite_writer *writer, const struct outbox *last)
@@ -491,9 +491,9 @@ static enum status finish_all(struct sqlite_writer *writer, const struct outbox 
     }
     struct sqlite_file *main = &directory->main;
     if (status == STATUS_OK && main->applied_seq < outbox_last_seq(last)) {
-        status =
-            pass(writer, main,
-                 sqlite_file_set_applied(main, outbox_last_seq(last), outbox_digest(last), false));
+        status = pass(
+            writer, main,
+            sqlite_file_set_applied(main, outbox_last_seq(last), outbox_digest(last), false, 0));
     }
     return status;
 }

@@ -34,7 +34,7 @@
 #define SQLITE_WRITER_ENDS       8
 
 /* The version of the tables (user_version) and the mark of our files (application_id, "tapl"). */
-#define SQLITE_SCHEMA_VERSION 1
+#define SQLITE_SCHEMA_VERSION 2
 #define SQLITE_APPLICATION_ID 0x7461706c
 
 struct sqlite_writer;

@@ -33,7 +33,8 @@ struct verify {
     struct audit *audit;
     struct replay_result replay;
     const struct audit_result *audited;
-    struct compare_result compare;
+    struct compare *compare; /* NULL: not asked for, or the files cannot be read */
+    struct compare_result sqlite;
     enum status compared;
     double seconds; /* of the replay */
 };
@@ -44,7 +45,14 @@ static enum status before_record(void *context, struct applier *applier,
     struct verify *verify = context;
     bug_trap_note(record->seq);
     audit_record(verify->audit, applier_input(applier));
-    return STATUS_OK;
+    return verify->compare == NULL ? STATUS_OK : compare_before(verify->compare, applier, record);
+}
+
+static enum status after_record(void *context, struct applier *applier,
+                                const struct journal_record *record)
+{
+    struct verify *verify = context;
+    return verify->compare == NULL ? STATUS_OK : compare_after(verify->compare, applier, record);
 }
 
 static enum status run_replay(struct verify *verify)
@@ -56,7 +64,9 @@ static enum status run_replay(struct verify *verify)
         .invariant_at_end = true,
         .mismatch_goes_on = true,
         .context = verify,
+        .sink = verify->compare == NULL ? NULL : compare_sink(verify->compare),
         .before = before_record,
+        .after = after_record,
         .progress_context = &progress,
         .progress = progress_update,
     };
@@ -66,18 +76,6 @@ static enum status run_replay(struct verify *verify)
     verify->seconds = progress_seconds(&progress);
     progress_finish(&progress);
     return status;
-}
-
-static void run_compare(struct verify *verify)
-{
-    struct progress progress;
-    progress_start(&progress, "compare");
-    const struct compare_options options = {
-        .progress_context = &progress,
-        .progress = progress_update,
-    };
-    verify->compared = compare_run(verify->data_dir, &options, &verify->compare);
-    progress_finish(&progress);
 }
 
 /* The difference with the lowest seq; NULL when there is none. */
@@ -95,9 +93,9 @@ static const char *first_difference(const struct verify *verify, uint64_t *seq)
         problem = verify->audited->problem;
     }
     if (verify->compared == STATUS_MISMATCH &&
-        (problem == NULL || verify->compare.first_seq < *seq)) {
-        *seq = verify->compare.first_seq;
-        problem = verify->compare.problem;
+        (problem == NULL || verify->sqlite.first_seq < *seq)) {
+        *seq = verify->sqlite.first_seq;
+        problem = verify->sqlite.problem;
     }
     return problem;
 }
@@ -122,10 +120,10 @@ static void put_result(struct fields *fields, const struct verify *verify, const
     fields_u64(fields, "signatures", verify->audited->signatures);
     fields_u64(fields, "signatures_wrong", verify->audited->signatures_bad);
     fields_u64(fields, "signatures_skipped", verify->audited->signatures_skipped);
-    fields_u64_or_null(fields, "sqlite_seq", verify->compare.seq);
-    fields_u64(fields, "sqlite_tables", verify->compare.tables);
-    fields_u64(fields, "sqlite_rows", verify->compare.rows);
-    fields_u64(fields, "sqlite_missing_files", verify->compare.missing);
+    fields_u64_or_null(fields, "sqlite_seq", verify->sqlite.seq);
+    fields_u64(fields, "sqlite_tables", verify->sqlite.tables);
+    fields_u64(fields, "sqlite_rows", verify->sqlite.rows);
+    fields_u64(fields, "sqlite_missing_files", verify->sqlite.missing);
     fields_string(fields, "result", difference == NULL ? "good" : "difference");
     fields_u64_or_null(fields, "first_difference", seq);
     if (difference != NULL) {
@@ -154,13 +152,13 @@ static void print_people(const struct verify *verify)
                verify->audited->signatures, verify->audited->signatures_bad,
                verify->audited->signatures_skipped);
     }
-    if (verify->with_sqlite && verify->compared == STATUS_OK && verify->compare.seq == 0) {
+    if (verify->with_sqlite && verify->compared == STATUS_OK && verify->sqlite.seq == 0) {
         printf("projections  none here\n");
     } else if (verify->with_sqlite && verify->compared == STATUS_OK) {
         printf("projections  %" PRIu64 " tables with %" PRIu64 " rows equal at seq %" PRIu64
                ", %" PRIu64 " files missing\n",
-               verify->compare.tables, verify->compare.rows, verify->compare.seq,
-               verify->compare.missing);
+               verify->sqlite.tables, verify->sqlite.rows, verify->sqlite.seq,
+               verify->sqlite.missing);
     }
     if (replay->journal.rule != 0) {
         printf("note         %s, offset %" PRIu64 ": %s\n", replay->journal.segment,
@@ -207,22 +205,24 @@ static int run(struct verify *verify)
     if (status != STATUS_OK) {
         return offline_fail("verify", status, "");
     }
+    if (verify->with_sqlite) {
+        verify->compared = compare_open(verify->data_dir, &verify->compare, &verify->sqlite);
+    }
     status = run_replay(verify);
     if (status != STATUS_OK) {
         return offline_fail("verify", status, verify->replay.problem);
     }
-    if (verify->with_sqlite) {
-        run_compare(verify);
-        if (verify->compared == STATUS_IN_USE) {
-            fprintf(stderr, "tapline verify: %s\n", verify->compare.problem);
-        } else if (verify->compared == STATUS_DAMAGED || verify->compared == STATUS_VERSION) {
-            /* The journal was sound a moment ago: it is a projection file, and those come back. */
-            fprintf(stderr, "tapline verify: %s; remove it, the server makes it again\n",
-                    verify->compare.problem);
-            return EXIT_DIFFERENCE;
-        } else if (verify->compared != STATUS_OK && verify->compared != STATUS_MISMATCH) {
-            return offline_fail("verify", verify->compared, verify->compare.problem);
-        }
+    if (verify->compare != NULL) {
+        verify->compared = compare_finish(verify->compare, &verify->sqlite);
+    }
+    if (verify->compared == STATUS_DAMAGED || verify->compared == STATUS_VERSION) {
+        /* The journal was sound a moment ago: it is a projection file, and those come back. */
+        fprintf(stderr, "tapline verify: %s; remove it, the server makes it again\n",
+                verify->sqlite.problem);
+        return EXIT_DIFFERENCE;
+    }
+    if (verify->compared != STATUS_OK && verify->compared != STATUS_MISMATCH) {
+        return offline_fail("verify", verify->compared, verify->sqlite.problem);
     }
     return print_result(verify);
 }
@@ -243,9 +243,10 @@ int command_verify(int argc, char **argv)
         .command = "verify",
         .usage = "tapline verify --data DIR [--signatures]",
         .summary = "Checks the journal, every digest by replay, and SQLite against the replay.",
-        .notes = "SQLite is compared with projections rebuilt in TMPDIR (else /tmp), which need as "
-                 "much\n"
-                 "room there as those in DIR.\n\n" OFFLINE_EXIT_HELP,
+        .notes =
+            "SQLite is compared row by row while the journal is replayed, each file as of the\n"
+            "record that it had applied at the start; safe beside a running "
+            "server.\n\n" OFFLINE_EXIT_HELP,
         .rows = rows,
         .row_count = ROW_COUNT,
     };
@@ -264,6 +265,7 @@ int command_verify(int argc, char **argv)
     } else if (offline_is_directory("verify", "--data", verify.data_dir, &code)) {
         code = run(&verify);
     }
+    compare_free(verify.compare);
     audit_free(verify.audit);
     applier_free(verify.applier);
     options_free(&options);

@@ -40,7 +40,7 @@ static void change(const struct sample *sample, const char *file, const char *sq
 
 static enum status compare(const struct sample *sample, struct compare_result *result)
 {
-    const struct compare_options options = {.scratch_parent = NULL};
+    const struct compare_options options = {.progress = NULL};
     return compare_run(sample->dir, &options, result);
 }
 

@@ -1,0 +1,376 @@
+#include "projections/sqlite_check_week.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "projections/sqlite_file.h"
+
+#define LATER      (SQLITE_BET_VALUES - SQLITE_BET_FIXED) /* the values that follow a bet's life */
+#define RING_LEAST 1024
+#define TEXT_BYTES 24 /* of a state or a reason */
+
+/* A bet as the replay tells it. */
+struct sqlite_check_bet {
+    struct bet bet;
+    bool over;
+};
+
+/* What stood in the row of an open bet when the check began. */
+struct sqlite_check_open_row {
+    int64_t bet;
+    int64_t integers[LATER];
+    uint8_t types[LATER];
+    char state[TEXT_BYTES];
+    char reason[TEXT_BYTES];
+};
+
+static const char select_open[] = "SELECT " SQLITE_BET_COLUMNS " FROM bets"
+                                  " WHERE state IN ('accepted', 'confirmed') ORDER BY bet";
+
+static bool is_over(const struct bet *bet)
+{
+    return bet->state != BET_ACCEPTED && bet->state != BET_CONFIRMED;
+}
+
+void sqlite_check_digest(struct sqlite_findings *findings, const char *name, uint64_t seq,
+                         const uint8_t *stored, const uint8_t *computed)
+{
+    if (memcmp(stored, computed, HASH_BYTES) == 0) {
+        return;
+    }
+    char stored_hex[2 * HASH_BYTES + 1];
+    char computed_hex[2 * HASH_BYTES + 1];
+    text_format_hex(stored_hex, stored, HASH_BYTES);
+    text_format_hex(computed_hex, computed, HASH_BYTES);
+    sqlite_findings_add(findings, seq,
+                        "%s, table applied: digest after seq %" PRIu64
+                        " differs: %s stored, %s by replay",
+                        name, seq, stored_hex, computed_hex);
+}
+
+/* --- The position of the file. -------------------------------------------------------------------
+ */
+
+static void copy_text(char to[TEXT_BYTES], const struct sqlite_value *value)
+{
+    const size_t count = value->count < TEXT_BYTES - 1 ? value->count : TEXT_BYTES - 1;
+    memset(to, 0, TEXT_BYTES);
+    if (value->type == SQLITE_DB_TEXT && count > 0) {
+        memcpy(to, value->bytes, count);
+    }
+}
+
+static void copy_row(struct sqlite_check_open_row *to, struct sqlite3_stmt *row)
+{
+    to->bet = sqlite_db_i64(row, 0);
+    for (int i = 0; i < LATER; i++) {
+        const struct sqlite_value value = sqlite_value_of(row, SQLITE_BET_FIXED + i);
+        to->types[i] = (uint8_t)value.type;
+        to->integers[i] = value.integer;
+        if (SQLITE_BET_FIXED + i == SQLITE_BET_STATE) {
+            copy_text(to->state, &value);
+        }
+        if (SQLITE_BET_FIXED + i == SQLITE_BET_REASON) {
+            copy_text(to->reason, &value);
+        }
+    }
+}
+
+static enum status read_open(struct sqlite_check_week *week)
+{
+    struct sqlite3_stmt *row;
+    enum status status = sqlite_db_prepare(&week->db, select_open, &row);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    size_t capacity = 0;
+    while ((status = sqlite_db_step(&week->db, row)) == STATUS_OK) {
+        if (week->open_count == capacity) {
+            capacity = capacity == 0 ? 256 : capacity * 2;
+            struct sqlite_check_open_row *grown =
+                realloc(week->open, capacity * sizeof(struct sqlite_check_open_row));
+            if (grown == NULL) {
+                status = STATUS_NO_MEMORY;
+                break;
+            }
+            week->open = grown;
+        }
+        copy_row(&week->open[week->open_count], row);
+        week->open_count += 1;
+    }
+    sqlite_db_finalize(row);
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+static enum status read_applied(struct sqlite_check_week *week)
+{
+    struct sqlite3_stmt *row;
+    enum status status =
+        sqlite_db_prepare(&week->db, "SELECT seq, digest, closed FROM applied", &row);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = sqlite_db_step(&week->db, row);
+    if (status == STATUS_OK) {
+        week->seq = (uint64_t)sqlite_db_i64(row, 0);
+        week->closed = sqlite_db_i64(row, 2) != 0;
+        status =
+            sqlite_db_copy_bytes(row, 1, week->digest, HASH_BYTES) ? STATUS_OK : STATUS_DAMAGED;
+    }
+    sqlite_db_finalize(row);
+    return status == STATUS_END ? STATUS_DAMAGED : status;
+}
+
+static enum status open_cursors(struct sqlite_check_week *week)
+{
+    enum status status =
+        sqlite_cursor_open(&week->bets, &week->db, &sqlite_cursor_bets, week->findings);
+    if (status == STATUS_OK) {
+        status =
+            sqlite_cursor_open(&week->ledger, &week->db, &sqlite_cursor_ledger, week->findings);
+    }
+    if (status == STATUS_OK) {
+        status =
+            sqlite_cursor_open(&week->columns, &week->db, &sqlite_cursor_columns, week->findings);
+    }
+    return status;
+}
+
+enum status sqlite_check_week_open(struct sqlite_check_week *week, const char *dir,
+                                   int64_t start_ms, struct sqlite_findings *findings)
+{
+    *week = (struct sqlite_check_week){.start_ms = start_ms, .findings = findings};
+    week_file_name(start_ms, week->name);
+    enum status status = sqlite_file_open_read(&week->db, dir, week->name);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = sqlite_db_execute(&week->db, "BEGIN"); /* the open bets are those of that seq */
+    if (status == STATUS_OK) {
+        status = read_applied(week);
+    }
+    if (status == STATUS_OK) {
+        status = read_open(week);
+    }
+    if (status == STATUS_OK) {
+        status = sqlite_db_execute(&week->db, "COMMIT");
+    }
+    return status == STATUS_OK ? open_cursors(week) : status;
+}
+
+void sqlite_check_week_release(struct sqlite_check_week *week)
+{
+    sqlite_cursor_release(&week->bets);
+    sqlite_cursor_release(&week->ledger);
+    sqlite_cursor_release(&week->columns);
+}
+
+void sqlite_check_week_close(struct sqlite_check_week *week)
+{
+    sqlite_cursor_close(&week->bets);
+    sqlite_cursor_close(&week->ledger);
+    sqlite_cursor_close(&week->columns);
+    sqlite_db_close(&week->db);
+    free(week->open);
+    free(week->ring);
+    week->open = NULL;
+    week->ring = NULL;
+}
+
+/* --- The bets of the replay. ---------------------------------------------------------------------
+ */
+
+static struct sqlite_check_bet *ring_at(const struct sqlite_check_week *week, size_t place)
+{
+    return &week->ring[(week->ring_first + place) & (week->ring_capacity - 1)];
+}
+
+static struct sqlite_check_bet *find_bet(const struct sqlite_check_week *week, uint64_t id)
+{
+    size_t low = 0;
+    size_t high = week->ring_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (ring_at(week, middle)->bet.bet < id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < week->ring_count && ring_at(week, low)->bet.bet == id ? ring_at(week, low) : NULL;
+}
+
+static enum status grow_ring(struct sqlite_check_week *week)
+{
+    const size_t capacity = week->ring_capacity == 0 ? RING_LEAST : week->ring_capacity * 2;
+    struct sqlite_check_bet *grown = malloc(capacity * sizeof(struct sqlite_check_bet));
+    if (grown == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < week->ring_count; i++) {
+        grown[i] = *ring_at(week, i);
+    }
+    free(week->ring);
+    week->ring = grown;
+    week->ring_capacity = capacity;
+    week->ring_first = 0;
+    return STATUS_OK;
+}
+
+/* Meets the rows of the oldest bets as far as they are over. */
+static enum status drain(struct sqlite_check_week *week, const char *market)
+{
+    while (week->ring_count > 0 && ring_at(week, 0)->over) {
+        const struct bet *bet = &ring_at(week, 0)->bet;
+        struct sqlite_value values[SQLITE_BET_VALUES];
+        sqlite_values_bet(market, bet, values);
+        const enum status status =
+            sqlite_cursor_expect(&week->bets, values, SQLITE_BET_VALUES, bet->bet);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        week->ring_first = (week->ring_first + 1) & (week->ring_capacity - 1);
+        week->ring_count -= 1;
+    }
+    return STATUS_OK;
+}
+
+enum status sqlite_check_week_bet(struct sqlite_check_week *week, const char *market,
+                                  const struct bet *bet)
+{
+    struct sqlite_check_bet *known = find_bet(week, bet->bet);
+    if (known == NULL) {
+        if (week->ring_count == week->ring_capacity) {
+            const enum status status = grow_ring(week);
+            if (status != STATUS_OK) {
+                return status;
+            }
+        }
+        week->ring_count += 1;
+        known = ring_at(week, week->ring_count - 1);
+        known->over = false;
+        week->still_open += 1;
+    }
+    known->bet = *bet;
+    if (is_over(bet) && !known->over) {
+        known->over = true;
+        week->still_open -= 1;
+    }
+    return drain(week, market);
+}
+
+/* --- The end. ------------------------------------------------------------------------------------
+ */
+
+static struct sqlite_value open_value(const struct sqlite_check_open_row *row, int i)
+{
+    const int column = SQLITE_BET_FIXED + i;
+    struct sqlite_value value = {.type = (enum sqlite_db_type)row->types[i],
+                                 .integer = row->integers[i]};
+    if (value.type == SQLITE_DB_TEXT) {
+        value = sqlite_value_text(column == SQLITE_BET_STATE ? row->state : row->reason);
+    }
+    return value;
+}
+
+static const char *later_name(struct sqlite3_stmt *statement, int i)
+{
+    return sqlite_db_column_name(statement, SQLITE_BET_FIXED + i);
+}
+
+/* The later values of an open bet against what stood in its row at the file's position. */
+static void compare_open(struct sqlite_check_week *week, const struct sqlite_check_open_row *row,
+                         const struct sqlite_value *values)
+{
+    for (int i = 0; i < LATER; i++) {
+        const struct sqlite_value found = open_value(row, i);
+        if (sqlite_value_equals(&found, &values[SQLITE_BET_FIXED + i])) {
+            continue;
+        }
+        char here[SQLITE_VALUE_TEXT_BYTES];
+        char replayed[SQLITE_VALUE_TEXT_BYTES];
+        sqlite_value_show(&found, here);
+        sqlite_value_show(&values[SQLITE_BET_FIXED + i], replayed);
+        sqlite_findings_add(week->findings, (uint64_t)values[0].integer,
+                            "%s, table bets: row bet=%" PRId64 " has %s %s, %s by replay",
+                            week->name, row->bet, later_name(week->bets.statement, i), here,
+                            replayed);
+        return;
+    }
+}
+
+static const struct sqlite_check_open_row *find_open(const struct sqlite_check_week *week,
+                                                     int64_t id)
+{
+    size_t low = 0;
+    size_t high = week->open_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (week->open[middle].bet < id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < week->open_count && week->open[low].bet == id ? &week->open[low] : NULL;
+}
+
+/* All bets that are left, open or behind an open one. */
+static enum status finish_bets(struct sqlite_check_week *week, const char *market)
+{
+    for (size_t i = 0; i < week->ring_count; i++) {
+        const struct sqlite_check_bet *left = ring_at(week, i);
+        struct sqlite_value values[SQLITE_BET_VALUES];
+        sqlite_values_bet(market, &left->bet, values);
+        const enum status status = sqlite_cursor_expect(
+            &week->bets, values, left->over ? SQLITE_BET_VALUES : SQLITE_BET_FIXED, left->bet.bet);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        const struct sqlite_check_open_row *row = find_open(week, values[0].integer);
+        if (!left->over && row != NULL) {
+            compare_open(week, row, values);
+        } else if (!left->over) {
+            sqlite_findings_add(week->findings, left->bet.bet,
+                                "%s, table bets: row bet=%" PRIu64 " is not open as of seq %" PRIu64
+                                ", '%s' by replay",
+                                week->name, left->bet.bet, week->seq,
+                                bet_state_text(left->bet.state));
+        }
+    }
+    week->ring_count = 0;
+    return sqlite_cursor_finish(&week->bets, week->seq);
+}
+
+/* A week is closed by the first transaction after it in which none of its bets is open. */
+static void check_closed(struct sqlite_check_week *week, int64_t current_ms)
+{
+    const bool closed = week->start_ms < current_ms && week->still_open == 0;
+    if (closed != week->closed) {
+        sqlite_findings_add(week->findings, week->seq,
+                            "%s, table applied: closed is %d, %d by replay", week->name,
+                            week->closed, closed);
+    }
+}
+
+enum status sqlite_check_week_finish(struct sqlite_check_week *week, const char *market,
+                                     int64_t current_ms, const uint8_t *digest)
+{
+    sqlite_check_digest(week->findings, week->name, week->seq, week->digest, digest);
+    check_closed(week, current_ms);
+    enum status status = finish_bets(week, market);
+    if (status == STATUS_OK) {
+        status = sqlite_cursor_finish(&week->ledger, week->seq);
+    }
+    if (status == STATUS_OK) {
+        status = sqlite_cursor_finish(&week->columns, week->seq);
+    }
+    sqlite_check_week_release(week);
+    free(week->ring);
+    week->ring = NULL;
+    week->ring_capacity = 0;
+    week->done = true;
+    return status;
+}
