@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "journal/chain.h"
+#include "journal/outline.h"
 #include "journal/recovery.h"
 #include "journal/spare.h"
 #include "journal/writer.h"
@@ -77,18 +78,33 @@ static bool folder_is_missing(const struct journal *journal)
     return disk->list(disk->context, journal->directory, NULL, ignore_name) == STATUS_NOT_FOUND;
 }
 
+/* The highest witness outside of the journal for the journal that `chain` has read, NULL where none
+ * is there to be read. A snapshot of another journal says nothing of this one. */
+static struct recovery_witness outer_witness(const struct journal_options *options,
+                                             const struct chain *chain)
+{
+    struct recovery_witness witness = {options->witness_seq, options->witness_name};
+    const bool same_journal =
+        chain == NULL || !chain->has_epoch || chain->epoch == options->snapshot_epoch;
+    if (same_journal && options->snapshot_seq > witness.seq) {
+        witness = (struct recovery_witness){options->snapshot_seq, options->snapshot_name};
+    }
+    if (witness.name == NULL) {
+        witness.name = "a witness";
+    }
+    return witness;
+}
+
 /* Without its folder all of the journal is missing. That is said before anything is made, so that
  * the folder can be put back where it was. */
 static enum status refuse_lost_folder(const struct journal *journal, struct journal_report *report)
 {
-    const struct journal_options *options = &journal->options;
-    if (options->witness_seq == 0 || !folder_is_missing(journal)) {
+    const struct recovery_witness witness = outer_witness(&journal->options, NULL);
+    if (witness.seq == 0 || !folder_is_missing(journal)) {
         return STATUS_OK;
     }
     const struct finding finding = {.kind = FINDING_END, .in_last_segment = true, .seq = 1};
-    const struct recovery_verdict verdict = recovery_decide(&finding, options->witness_seq);
-    const struct recovery_witness witness = {
-        options->witness_seq, options->witness_name == NULL ? "a witness" : options->witness_name};
+    const struct recovery_verdict verdict = recovery_decide(&finding, witness.seq);
     recovery_describe(&finding, &verdict, &witness, report);
     return verdict.status;
 }
@@ -148,7 +164,23 @@ static enum status settle_last_segment(const struct disk *disk, const char *dire
     return status == STATUS_OK ? disk->sync_directory(disk->context, directory) : status;
 }
 
-/* Walks the whole journal. STATUS_END: *finding says what is at its end. */
+/* Opens the chain where recovery's walk begins: the older part of a long journal is not read. */
+static enum status open_chain(const struct journal *journal, struct chain *chain)
+{
+    const struct disk *disk = journal->options.disk;
+    uint64_t from_seq;
+    enum status status = chain_open(chain, disk, journal->directory, 1);
+    if (status == STATUS_OK) {
+        status = outline_begin(chain, journal->options.recovery_bytes, &from_seq);
+    }
+    if (status == STATUS_OK && from_seq > 1) {
+        chain_close(chain);
+        status = chain_open(chain, disk, journal->directory, from_seq);
+    }
+    return status;
+}
+
+/* Walks to the journal's end. STATUS_END: *finding says what is there. */
 static enum status walk(struct chain *chain, struct finding *finding)
 {
     struct chain_batch batch;
@@ -220,7 +252,7 @@ static enum status recover_once(struct journal *journal, struct journal_report *
     *repaired = false;
     struct chain chain;
     struct finding finding;
-    enum status status = chain_open(&chain, disk, journal->directory, 1);
+    enum status status = open_chain(journal, &chain);
     if (status == STATUS_OK) {
         chain.rules_newest = journal->options.rules_newest;
         status = settle_last_segment(disk, journal->directory, &chain);
@@ -235,10 +267,7 @@ static enum status recover_once(struct journal *journal, struct journal_report *
         chain_close(&chain);
         return status;
     }
-    struct recovery_witness witness = {journal->options.witness_seq, journal->options.witness_name};
-    if (witness.name == NULL) {
-        witness.name = "a witness";
-    }
+    struct recovery_witness witness = outer_witness(&journal->options, &chain);
     if (chain.has_witness && chain.witness.seq > witness.seq) {
         witness = (struct recovery_witness){chain.witness.seq, FORMAT_HEAD_NAME};
     }
@@ -309,6 +338,9 @@ static void fill_options(struct journal_options *options)
     if (options->segment_bytes == 0) {
         options->segment_bytes = JOURNAL_SEGMENT_BYTES;
     }
+    if (options->recovery_bytes == 0) {
+        options->recovery_bytes = JOURNAL_RECOVERY_BYTES;
+    }
     options->segment_bytes -= options->segment_bytes % SEGMENT_UNIT;
     if (options->segment_bytes < WRITER_SEGMENT_BYTES_MIN) {
         options->segment_bytes = WRITER_SEGMENT_BYTES_MIN;
@@ -367,6 +399,11 @@ void journal_head(struct journal *journal, struct journal_head *head)
     }
     head->seq = journal->tail.tree.size;
     merkle_root(&journal->tail.tree, head->root);
+}
+
+uint64_t journal_epoch(const struct journal *journal)
+{
+    return journal->tail.epoch;
 }
 
 void journal_set_rules(struct journal *journal, uint32_t version)

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "journal/disk.h"
+#include "journal/merkle.h"
 
 struct journal;
 
@@ -37,6 +38,14 @@ struct journal_options {
      * none: recovery refuses to start below it (STATUS_LOST_TAIL). */
     uint64_t witness_seq;
     const char *witness_name; /* "main.db", for the message; may be NULL */
+    /* Another witness that knows which journal it saw: the newest good snapshot, seq 0 if none. It
+     * counts in a journal of its epoch, and where there is none at all. */
+    uint64_t snapshot_seq;
+    uint64_t snapshot_epoch;
+    const char *snapshot_name; /* may be NULL */
+    /* How much of the journal's end recovery reads frame by frame, in whole segments; of what is
+     * older it checks headers and ends (journal/outline.h). 0: JOURNAL_RECOVERY_BYTES. */
+    uint64_t recovery_bytes;
     /* The highest rules version that the program knows: segments of later ones are refused
      * (STATUS_VERSION) before anything is written. 0: whoever opens applies nothing. */
     uint32_t rules_newest;
@@ -49,7 +58,8 @@ struct journal_options {
     void (*on_failed)(void *context, enum status status, const char *reason);
 };
 
-#define JOURNAL_SEGMENT_BYTES ((size_t)64 << 20)
+#define JOURNAL_SEGMENT_BYTES  ((size_t)64 << 20)
+#define JOURNAL_RECOVERY_BYTES ((uint64_t)128 << 20)
 
 /* Where and why a journal is damaged or what recovery did; also the text for people. */
 struct journal_report {
@@ -72,6 +82,13 @@ struct journal_head {
     uint8_t root[HASH_BYTES];
 };
 
+/* A place in one journal's history: the tree over records 1..tree.size with its complete subtrees,
+ * from which the history can be gone on with. What a snapshot keeps. */
+struct journal_place {
+    uint64_t epoch;
+    struct merkle tree;
+};
+
 /* Creates or opens DIR/journal under the exclusive lock DIR/LOCK, recovers by the decision table of
  * docs/JOURNAL_FORMAT.md, and leaves the writer stopped. `report` is always filled.
  * Owns: *journal is freed by journal_close.
@@ -84,14 +101,17 @@ MUST_USE enum status journal_open(const char *data_dir, const struct journal_opt
 /* The durable head now. Thread: any. */
 void journal_head(struct journal *journal, struct journal_head *head);
 
+/* The journal's epoch, a random number that no other journal has. Thread: any. */
+uint64_t journal_epoch(const struct journal *journal);
+
 /* Starts the writer thread. Errors: STATUS_IO, STATUS_NO_SPACE when the first segment cannot be
  * made; STATUS_NO_MEMORY. */
 MUST_USE enum status journal_start(struct journal *journal);
 
-/* The rules version in force at the next record, for the headers of segments that begin from now on;
- * 1 until told otherwise. The caller tells it before journal_start, and when a RulesChange has been
- * applied before it appends anything behind that record, so that a header never names rules that
- * were not in force at the segment's first record. Thread: the one that appends. */
+/* The rules version in force at the next record, for the headers of segments that begin from now
+ * on; 1 until told otherwise. The caller tells it before journal_start, and when a RulesChange has
+ * been applied before it appends anything behind that record, so that a header never names rules
+ * that were not in force at the segment's first record. Thread: the one that appends. */
 void journal_set_rules(struct journal *journal, uint32_t version);
 
 /* Queues one encoded record, which gets seq = last queued + 1; copies it, never blocks.
@@ -151,11 +171,21 @@ void journal_reader_know_rules(struct journal_reader *reader, uint32_t newest);
  * its first record. 0 before the first record. */
 uint32_t journal_reader_rules(const struct journal_reader *reader);
 
+/* True when record `seq` is the first of the segment that holds the present batch. */
+bool journal_reader_begins_segment(const struct journal_reader *reader, uint64_t seq);
+
 const struct journal_report *journal_reader_report(const struct journal_reader *reader);
 
 /* Tree head over all records of the batches read so far, the present one to its end. All zero, with
  * seq 0, after damage was skipped. */
 void journal_reader_head(const struct journal_reader *reader, struct journal_head *head);
+
+/* The head before the first record of the present batch; after STATUS_END the one at the end. All
+ * zero after damage was skipped. */
+void journal_reader_head_before(const struct journal_reader *reader, struct journal_head *head);
+
+/* The place at the end of the present batch. False: nothing was read yet, or damage was skipped. */
+bool journal_reader_place(const struct journal_reader *reader, struct journal_place *place);
 
 /* Bytes of all segments up to the read position, and in all; for progress bars. */
 void journal_reader_progress(const struct journal_reader *reader, uint64_t *done, uint64_t *total);

@@ -73,15 +73,14 @@ struct outline {
     struct segment_header header; /* of the one at hand */
 };
 
-/* The subtrees that a tree has in common with the one it grew from are the same hashes. */
+/* A tree keeps the complete subtrees of the one it grew from whose bits of the size, from the
+ * highest down, are the same in both. */
 static bool grew_from(const struct merkle *tree, const struct merkle *before)
 {
-    for (int level = MERKLE_LEVELS - 1; level >= 0; level--) {
-        const bool has = (tree->size >> level & 1) != 0;
-        if (has != ((before->size >> level & 1) != 0)) {
-            break;
-        }
-        if (has && memcmp(tree->subtrees[level], before->subtrees[level], HASH_BYTES) != 0) {
+    const uint64_t differing = tree->size ^ before->size;
+    for (int level = MERKLE_LEVELS - 1; level >= 0 && differing >> level == 0; level--) {
+        if ((tree->size >> level & 1) != 0 &&
+            memcmp(tree->subtrees[level], before->subtrees[level], HASH_BYTES) != 0) {
             return false;
         }
     }

@@ -51,6 +51,11 @@ uint32_t journal_reader_rules(const struct journal_reader *reader)
     return reader->chain.header.rules_version;
 }
 
+bool journal_reader_begins_segment(const struct journal_reader *reader, uint64_t seq)
+{
+    return reader->chain.header.tree.size + 1 == seq;
+}
+
 /* What the finding means to one who only reads: an end, or a refusal. */
 static enum status judge(struct journal_reader *reader, const struct finding *finding)
 {
@@ -140,6 +145,26 @@ void journal_reader_head(const struct journal_reader *reader, struct journal_hea
         head->seq = reader->chain.tree.size;
         merkle_root(&reader->chain.tree, head->root);
     }
+}
+
+void journal_reader_head_before(const struct journal_reader *reader, struct journal_head *head)
+{
+    if (reader->batch.header.count == 0 || !reader->chain.tree_is_whole) {
+        journal_reader_head(reader, head); /* no batch is at hand */
+        return;
+    }
+    head->seq = reader->batch.header.first_seq - 1;
+    memcpy(head->root, reader->batch.header.root, HASH_BYTES);
+}
+
+bool journal_reader_place(const struct journal_reader *reader, struct journal_place *place)
+{
+    if (!reader->chain.has_epoch || !reader->chain.tree_is_whole) {
+        return false;
+    }
+    place->epoch = reader->chain.epoch;
+    place->tree = reader->chain.tree;
+    return true;
 }
 
 void journal_reader_progress(const struct journal_reader *reader, uint64_t *done, uint64_t *total)

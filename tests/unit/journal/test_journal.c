@@ -379,9 +379,84 @@ static void writer_tells_why_it_failed(void **state)
     assert_int_equal(journal_close(journal), STATUS_IO);
 }
 
+static enum status open_with_snapshot(uint64_t seq, uint64_t epoch)
+{
+    const struct journal_options options = {.on_durable = on_durable,
+                                            .snapshot_seq = seq,
+                                            .snapshot_epoch = epoch,
+                                            .snapshot_name = "snapshots/it.snap"};
+    return journal_open(directory, &options, &journal, &report);
+}
+
+/* A snapshot of this journal that is newer than its end shows a lost tail and is named; one of
+ * another journal says nothing; without a folder any snapshot says that there was a journal. */
+static void snapshot_is_a_witness_of_its_own_journal(void **state)
+{
+    (void)state;
+    write_until(20);
+    assert_int_equal(open_journal(), STATUS_OK);
+    const uint64_t epoch = journal_epoch(journal);
+    assert_int_equal(journal_close(journal), STATUS_OK);
+
+    assert_int_equal(open_with_snapshot(20, epoch), STATUS_OK);
+    assert_int_equal(journal_close(journal), STATUS_OK);
+    assert_int_equal(open_with_snapshot(25, epoch), STATUS_LOST_TAIL);
+    assert_int_equal(report.rule, 'e');
+    assert_non_null(strstr(report.reason, "snapshots/it.snap has seen seq 25"));
+    assert_non_null(strstr(report.reason, "seq 21 to 25 are missing"));
+    assert_int_equal(open_with_snapshot(25, epoch + 1), STATUS_OK);
+    assert_int_equal(journal_close(journal), STATUS_OK);
+
+    command("rm -r '%s/journal'");
+    assert_int_equal(open_with_snapshot(25, epoch + 1), STATUS_LOST_TAIL);
+}
+
+/* At each record a reader tells the tree head before its batch, and after each batch the place,
+ * wherever it began to read: what a snapshot is held against. */
+static void reader_tells_heads_wherever_it_begins(void **state)
+{
+    (void)state;
+    write_until(500);
+    struct journal_reader *from_first;
+    struct journal_record record;
+    struct journal_head before = {0};
+    assert_int_equal(journal_reader_open(directory, NULL, 1, &from_first), STATUS_OK);
+    struct journal_place place;
+    assert_false(journal_reader_place(from_first, &place));
+    while (journal_reader_next(from_first, &record) == STATUS_OK) {
+        struct journal_head head;
+        journal_reader_head_before(from_first, &head);
+        assert_true(head.seq < record.seq);
+        if (!record.batch_end) {
+            continue;
+        }
+        if (before.seq > 0) {
+            assert_memory_equal(head.root, before.root, HASH_BYTES);
+        }
+        assert_true(journal_reader_place(from_first, &place));
+        assert_int_equal(place.tree.size, record.seq);
+        before.seq = record.seq;
+        merkle_root(&place.tree, before.root);
+
+        struct journal_reader *from_here;
+        assert_int_equal(journal_reader_open(directory, NULL, record.seq + 1, &from_here),
+                         STATUS_OK);
+        const enum status status = journal_reader_next(from_here, &record);
+        assert_int_equal(status, before.seq < 500 ? STATUS_OK : STATUS_END);
+        journal_reader_head_before(from_here, &head);
+        assert_int_equal(head.seq, before.seq);
+        assert_memory_equal(head.root, before.root, HASH_BYTES);
+        journal_reader_free(from_here);
+    }
+    assert_int_equal(before.seq, 500);
+    journal_reader_free(from_first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(snapshot_is_a_witness_of_its_own_journal, make, destroy),
+        cmocka_unit_test_setup_teardown(reader_tells_heads_wherever_it_begins, make, destroy),
         cmocka_unit_test_setup_teardown(records_survive_reopening, make, destroy),
         cmocka_unit_test_setup_teardown(first_record_is_soon_durable, make, destroy),
         cmocka_unit_test_setup_teardown(second_process_is_refused, make, destroy),
