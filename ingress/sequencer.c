@@ -9,10 +9,14 @@ void sequencer_init(struct sequencer *sequencer, struct journal *journal, uint64
     sequencer->journal = journal;
     sequencer->last_seq = last_seq;
     sequencer->last_time_ms = last_time_ms;
+    sequencer->waiting = false;
 }
 
 enum status sequencer_put(struct sequencer *sequencer, int64_t now_ms, struct input *input)
 {
+    if (sequencer->waiting) {
+        return STATUS_FULL;
+    }
     const uint64_t seq_before = input->seq;
     const int64_t time_before_ms = input->time_ms;
     input->seq = sequencer->last_seq + 1;
@@ -28,5 +32,11 @@ enum status sequencer_put(struct sequencer *sequencer, int64_t now_ms, struct in
     }
     sequencer->last_seq = input->seq;
     sequencer->last_time_ms = input->time_ms;
+    sequencer->waiting = input->kind == INPUT_RULES_CHANGE;
     return STATUS_OK;
+}
+
+void sequencer_go_on(struct sequencer *sequencer)
+{
+    sequencer->waiting = false;
 }

@@ -56,12 +56,31 @@ static bool is_beyond(const struct replay_options *options, const struct input *
 }
 
 /* STATUS_END when the record lies behind the asked end. */
+/* A segment says under which rules its first record was applied; the records before it said so too.
+ */
+static enum status check_rules(struct run *run, uint64_t seq)
+{
+    const uint32_t in_force = machine_rules(applier_machine(run->applier));
+    const uint32_t written = journal_reader_rules(run->reader);
+    if (!journal_reader_begins_segment(run->reader, seq) || written == in_force) {
+        return STATUS_OK;
+    }
+    snprintf(run->result->problem, sizeof run->result->problem,
+             "seq %" PRIu64 ": its segment is of rules version %" PRIu32
+             ", the records before it leave version %" PRIu32 " in force",
+             seq, written, in_force);
+    return STATUS_DAMAGED;
+}
+
 static enum status apply_one(struct run *run, const struct journal_record *record)
 {
     const struct replay_options *options = run->options;
     const struct input *input;
-    enum status status =
-        applier_decode(run->applier, record->seq, record->bytes, record->length, &input);
+    enum status status = check_rules(run, record->seq);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = applier_decode(run->applier, record->seq, record->bytes, record->length, &input);
     if (status != STATUS_OK) {
         return bad_record(run, status);
     }
@@ -160,6 +179,7 @@ enum status replay_run(struct applier *applier, const char *data_dir,
         }
         return status;
     }
+    journal_reader_know_rules(run.reader, machine_rules_newest());
     status = read_all(&run);
     tell_progress(&run);
     if (status == STATUS_OK && options->invariant_at_end) {

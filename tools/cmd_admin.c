@@ -18,6 +18,7 @@
     "  deposit|withdraw (--account 0x...|--house) --amount MICRO --ref TEXT\n"                     \
     "  goodwill --account 0x... --amount MICRO --ref TEXT [--note TEXT]\n"                         \
     "  config FILE    new values of the market configuration\n"                                    \
+    "  rules VERSION  the rules of the game from the next record on; there is no way back\n"       \
     "  drain          refuse new bets; open bets run on; end the server with SIGTERM\n"            \
     "  status         breaker, feeds, house\n"                                                     \
     "Prints {\"seq\"} once the input is durable, or the error object.\n"                           \
@@ -107,11 +108,16 @@ static int fill(struct json *json, const struct options *options)
         return count == 2 ? fill_config(json, options->positional[1])
                           : usage("config wants one FILE");
     }
+    if (strcmp(command, "rules") == 0) {
+        member(json, "op", command);
+        member(json, "version", count > 1 ? options->positional[1] : NULL);
+        return count == 2 ? 0 : usage("rules wants one VERSION");
+    }
     if (strcmp(command, "drain") == 0 || strcmp(command, "status") == 0) {
         member(json, "op", command);
         return count == 1 ? 0 : usage("unexpected argument");
     }
-    return usage("name a command: deposit, withdraw, goodwill, config, drain or status");
+    return usage("name a command: deposit, withdraw, goodwill, config, rules, drain or status");
 }
 
 /* A connected socket, or -1 with the line said. */

@@ -5,6 +5,7 @@
  *   {"op":"house_deposit","amount":"...","ref":"..."}, withdrawal, house_withdrawal, goodwill
  * (note)
  *   {"op":"config","text":"[market]\nedge_bp = 400\n"}                       -> {"seq":"43"}
+ *   {"op":"rules","version":"2"}                                             -> {"seq":"44"}
  *   {"op":"drain"}                                                           -> {"seq":...} of the
  * state
  *   {"op":"status"}                                                          -> as GET /v1/status
@@ -227,6 +228,25 @@ static const char *fill_config(const struct admin_connection *connection,
     return NULL;
 }
 
+static const char *fill_rules(const struct admin_connection *connection,
+                              const struct strict_json *json, struct engine_request *request)
+{
+    static const char *const keys[] = {"op", "version", NULL};
+    char text[TEXT_I64_BYTES_MAX + 1];
+    int64_t version;
+    struct rules_change *change = &request->input.of.rules_change;
+    if (strict_json_unknown_key(json, keys, NULL) != NULL ||
+        !take_text(json, "version", true, text, TEXT_I64_BYTES_MAX) ||
+        !text_parse_decimal(text, strlen(text), &version) || version < 1 || version > UINT32_MAX) {
+        return "version: wanted as a whole number from 1 in decimal digits";
+    }
+    request->input.kind = INPUT_RULES_CHANGE;
+    change->version = (uint32_t)version;
+    snprintf(request->text, sizeof(request->text), "%s", connection->operator_name);
+    change->operator_name = (struct text_view){request->text, strlen(request->text)};
+    return NULL;
+}
+
 static void send_request(struct admin_connection *connection, const struct strict_json *json,
                          enum engine_request_kind kind, const struct admin_op *op)
 {
@@ -237,6 +257,7 @@ static void send_request(struct admin_connection *connection, const struct stric
         return;
     }
     const char *problem = kind == ENGINE_TRANSFER ? fill_transfer(connection, json, op, request)
+                          : kind == ENGINE_RULES  ? fill_rules(connection, json, request)
                                                   : fill_config(connection, json, request);
     if (problem != NULL) {
         taps_free(server, request);
@@ -267,6 +288,8 @@ static void run_op(struct admin_connection *connection, const struct strict_json
     }
     if (strcmp(name, "config") == 0) {
         send_request(connection, json, ENGINE_CONFIG, NULL);
+    } else if (strcmp(name, "rules") == 0) {
+        send_request(connection, json, ENGINE_RULES, NULL);
     } else if (strcmp(name, "drain") == 0) {
         server_drain(server);
         send_seq(connection, server->board.market.seq);

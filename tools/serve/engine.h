@@ -35,6 +35,7 @@ enum engine_request_kind {
     ENGINE_TAP,
     ENGINE_TRANSFER, /* input.of.transfer, and kind in input.kind */
     ENGINE_CONFIG,   /* input.of.config */
+    ENGINE_RULES,    /* input.of.rules_change */
     ENGINE_ACCOUNT,  /* no record: tap.tap.account's balances and open bets, for account:snapshot */
 };
 
@@ -42,7 +43,7 @@ enum engine_answer_kind {
     ANSWER_REFUSED, /* refusal; extras may name the bet */
     ANSWER_BET,     /* a bet was made: bet, seq, state */
     ANSWER_KNOWN,   /* a known nonce with the same text: bet */
-    ANSWER_APPLIED, /* a transfer or config took effect: seq, available_micro */
+    ANSWER_APPLIED, /* a transfer, config or rules took effect: seq, available_micro */
     ANSWER_ACCOUNT, /* account, bets */
 };
 
@@ -68,7 +69,7 @@ struct engine_request {
     enum engine_request_kind kind;
     struct verify_job job;  /* ENGINE_TAP: loop -> verify pool */
     struct tap_request tap; /* ENGINE_TAP */
-    struct input input;     /* ENGINE_TRANSFER, ENGINE_CONFIG; ENGINE_TAP: the engine's own */
+    struct input input;     /* of a record asked for; ENGINE_TAP: the engine's own */
     char text[LIMIT_REFERENCE_BYTES + LIMIT_OPERATOR_BYTES + LIMIT_NOTE_BYTES];
     int64_t received_ns; /* monotonic, when its last byte was parsed */
     struct engine_answer answer;

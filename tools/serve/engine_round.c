@@ -154,6 +154,24 @@ static void show_account(struct engine *engine, struct engine_request *request)
     request_list_push(&engine->answered, request);
 }
 
+/* A version that this program cannot apply must not come into the journal: nothing could go on
+ * behind it. True when the request was answered. */
+static bool refuse_unknown_rules(struct engine *engine, struct engine_request *request)
+{
+    const uint32_t version = request->input.of.rules_change.version;
+    const uint32_t newest = machine_rules_newest();
+    if (version <= newest) {
+        return false;
+    }
+    char message[160];
+    snprintf(message, sizeof(message),
+             "rules: this program knows the rules up to version %u, not %u; start a newer program "
+             "first",
+             newest, version);
+    refuse(engine, request, REFUSAL_BAD_REQUEST, message, NULL);
+    return true;
+}
+
 void engine_take_request(struct engine *engine, struct engine_request *request)
 {
     if (engine->failed) {
@@ -179,6 +197,9 @@ void engine_take_request(struct engine *engine, struct engine_request *request)
     int64_t now_ms = clock_now_ms(engine->options.clock);
     if (now_ms < engine->sequencer.last_time_ms) {
         now_ms = engine->sequencer.last_time_ms;
+    }
+    if (request->kind == ENGINE_RULES && refuse_unknown_rules(engine, request)) {
+        return;
     }
     if (request->kind != ENGINE_TAP) {
         sequence(engine, request, &request->input, now_ms);
@@ -368,6 +389,10 @@ static bool apply_record(struct engine *engine, struct outbox *outbox, uint64_t 
     bug_trap_note(0);
     if (status != STATUS_OK) {
         return false;
+    }
+    if (input->kind == INPUT_RULES_CHANGE) {
+        journal_set_rules(engine->options.journal, machine_rules(applier_machine(applier)));
+        sequencer_go_on(&engine->sequencer);
     }
     struct engine_request *request = engine->pending.first;
     if (request != NULL && request->pending_seq == seq) {

@@ -135,6 +135,7 @@ static int open_journal(struct server *server)
         .segment_bytes = server->options.segment_bytes,
         .witness_seq = witness_seq,
         .witness_name = witness_name,
+        .rules_newest = machine_rules_newest(),
         .context = server->engine,
         .on_durable = engine_journal_durable,
         .on_failed = engine_journal_failed,
@@ -389,7 +390,9 @@ static int start_engine(struct server *server, uint64_t head_seq)
         fill_demo_house(&first[count++]);
     }
     first[count].kind = INPUT_START;
-    first[count++].of.start.version = (struct text_view){version, sizeof(version) - 1};
+    first[count].of.start.version = (struct text_view){version, sizeof(version) - 1};
+    machine_default_limits(&first[count++].of.start.limits); /* those of the applier's arena */
+    journal_set_rules(server->journal, machine_rules(applier_machine(server->applier)));
 
     server->first_count = count;
     enum status status = journal_start(server->journal);

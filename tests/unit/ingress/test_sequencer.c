@@ -93,7 +93,8 @@ static void unencodable_input_consumes_nothing(void **state)
     (void)state;
     static char text[LIMIT_VERSION_BYTES + 1];
     memset(text, 'x', sizeof text);
-    struct input input = {.kind = INPUT_START, .of.start.version = {.text = text, .length = sizeof text}};
+    struct input input = {.kind = INPUT_START,
+                          .of.start.version = {.text = text, .length = sizeof text}};
     assert_int_equal(sequencer_put(&sequencer, 6000, &input), STATUS_INVALID);
     assert_int_equal(fake.calls, 0);
     assert_int_equal(sequencer.last_seq, 41);
@@ -102,12 +103,31 @@ static void unencodable_input_consumes_nothing(void **state)
     assert_int_equal(sequencer_put(&sequencer, 6000, &input), STATUS_OK);
 }
 
+/* A change of the rules ends its batch: nothing is queued behind it, and nothing consumed, until it
+ * was applied. */
+static void nothing_is_queued_behind_a_change_of_rules(void **state)
+{
+    (void)state;
+    struct input change = {.kind = INPUT_RULES_CHANGE, .of.rules_change.version = 2};
+    assert_int_equal(sequencer_put(&sequencer, 6000, &change), STATUS_OK);
+    assert_int_equal(fake.calls, 1);
+    struct input input = {.kind = INPUT_CLOCK_TICK, .of.clock_grid_ms = 4000};
+    assert_int_equal(sequencer_put(&sequencer, 7000, &input), STATUS_FULL);
+    assert_int_equal(fake.calls, 1);
+    assert_int_equal(sequencer.last_seq, 42);
+    assert_int_equal(sequencer.last_time_ms, 6000);
+    sequencer_go_on(&sequencer);
+    assert_int_equal(sequencer_put(&sequencer, 7000, &input), STATUS_OK);
+    assert_int_equal(input.seq, 43);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(engine_time_never_decreases, begin),
         cmocka_unit_test_setup(refused_append_consumes_nothing, begin),
         cmocka_unit_test_setup(unencodable_input_consumes_nothing, begin),
+        cmocka_unit_test_setup(nothing_is_queued_behind_a_change_of_rules, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

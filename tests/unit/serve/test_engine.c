@@ -283,6 +283,39 @@ static void a_repeated_transfer_names_the_first(void **state)
     bench_close(&bench);
 }
 
+static struct engine_request *ask_for_rules(struct bench *bench, uint32_t version)
+{
+    struct engine_request *request = bench_deposit(1, STAKE, "unused");
+    request->kind = ENGINE_RULES;
+    request->input = (struct input){.kind = INPUT_RULES_CHANGE};
+    request->input.of.rules_change.version = version;
+    bench_ask(bench, request);
+    return request;
+}
+
+/* Proves that rules that this program does not know never reach its journal, that rules which are
+ * not above those in force are refused in the open, and that the server goes on behind them. */
+static void rules_that_cannot_come_into_force_are_refused(void **state)
+{
+    struct bench bench;
+    (void)state;
+    bench_open(&bench, 0);
+    struct engine_request *unknown = ask_for_rules(&bench, machine_rules_newest() + 1);
+    assert_int_equal(unknown->answer.kind, ANSWER_REFUSED);
+    assert_int_equal(unknown->answer.refusal.code, REFUSAL_BAD_REQUEST);
+    assert_non_null(strstr(unknown->answer.refusal.message, "newer program"));
+    assert_int_equal(bench_count(&bench, INPUT_RULES_CHANGE), 0);
+
+    struct engine_request *same = ask_for_rules(&bench, 1);
+    assert_int_equal(same->answer.kind, ANSWER_REFUSED);
+    assert_int_equal(same->answer.refusal.code, REFUSAL_BAD_REQUEST);
+    assert_int_equal(bench_count(&bench, INPUT_RULES_CHANGE), 1);
+    bench_fund(&bench, 1, STAKE);
+    bench_free(unknown);
+    bench_free(same);
+    bench_close(&bench);
+}
+
 /* Proves that a stopped engine has answered everything that was handed to it, and takes no more. */
 static void stop_finishes_what_was_handed_over(void **state)
 {
@@ -378,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_delayed_tap_is_accepted_first),
         cmocka_unit_test(an_account_is_shown_as_of_the_last_applied_seq),
         cmocka_unit_test(a_repeated_transfer_names_the_first),
+        cmocka_unit_test(rules_that_cannot_come_into_force_are_refused),
         cmocka_unit_test(stop_finishes_what_was_handed_over),
         cmocka_unit_test(each_second_is_attested),
         cmocka_unit_test(a_stopped_intake_refuses_input_alone),
