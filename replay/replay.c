@@ -133,9 +133,29 @@ static enum status journal_problem(struct run *run, enum status status)
     return status;
 }
 
+/* The journal stands before the first record that was asked for, or at its end: is it the history
+ * that the applier's snapshot was taken from? */
+static enum status check_begin(struct run *run)
+{
+    const struct journal_head *begin = run->options->begin;
+    struct journal_head head;
+    if (begin == NULL || begin->seq == 0) {
+        return STATUS_OK;
+    }
+    journal_reader_head_before(run->reader, &head);
+    if (head.seq == begin->seq && memcmp(head.root, begin->root, HASH_BYTES) == 0) {
+        return STATUS_OK;
+    }
+    run->result->other_history = true;
+    snprintf(run->result->problem, sizeof run->result->problem,
+             "the journal has another history up to seq %" PRIu64, begin->seq);
+    return STATUS_MISMATCH;
+}
+
 static enum status read_all(struct run *run)
 {
     const struct replay_options *options = run->options;
+    bool has_begun = false;
     for (;;) {
         if (options->to_seq != 0 && applier_seq(run->applier) >= options->to_seq) {
             return STATUS_OK;
@@ -143,6 +163,13 @@ static enum status read_all(struct run *run)
         struct journal_record record;
         enum status status = journal_reader_next(run->reader, &record);
         run->result->journal = *journal_reader_report(run->reader);
+        if (!has_begun && (status == STATUS_OK || status == STATUS_END)) {
+            const enum status checked = check_begin(run);
+            if (checked != STATUS_OK) {
+                return checked;
+            }
+            has_begun = true;
+        }
         if (status == STATUS_END) {
             return STATUS_OK;
         }
@@ -185,6 +212,8 @@ enum status replay_run(struct applier *applier, const char *data_dir,
     if (status == STATUS_OK && options->invariant_at_end) {
         status = check_invariant(&run);
     }
+    result->has_place = journal_reader_place(run.reader, &result->place) &&
+                        result->place.tree.size == applier_seq(applier);
     if (from_seq == 1) {
         journal_reader_head(run.reader, &result->head);
         if (result->head.seq != applier_seq(applier)) {

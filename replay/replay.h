@@ -13,7 +13,11 @@
 
 struct replay_options {
     const struct disk *disk; /* NULL: disk_posix() */
-    uint64_t to_seq;         /* stop after this record; 0: no such end */
+    /* Where the applier stands in the journal's history, as its snapshot says: the tree head after
+     * applier_seq. Compared before the first record is applied and before any hook. NULL: not
+     * known, or seq 0. */
+    const struct journal_head *begin;
+    uint64_t to_seq;    /* stop after this record; 0: no such end */
     int64_t to_time_ms; /* stop after the last record of this engine time or earlier; 0: none */
     uint64_t invariant_every; /* check the machine's invariants every so many records; 0: never */
     bool invariant_at_end;
@@ -39,6 +43,9 @@ struct replay_result {
     uint64_t records;            /* applied */
     uint64_t mismatches;         /* Attest records that did not fit */
     uint64_t first_mismatch_seq; /* the record attested, 0: none */
+    bool other_history; /* STATUS_MISMATCH: the journal has another tree head at the begin */
+    bool has_place;     /* the replay ended at the end of a batch: */
+    struct journal_place place;
     /* Of the records applied; seq 0 where it is not known: the replay ended at a time, by reading
      * one record more, or began behind seq 1. */
     struct journal_head head;
@@ -50,7 +57,7 @@ struct replay_result {
 /* Replays DIR/journal into an applier that is new (or stands before some seq: then from there on).
  * *result is filled whatever the outcome. Errors: those of journal_reader_open and _next;
  * STATUS_DAMAGED also for a frame whose content is no record; STATUS_VERSION; STATUS_MISMATCH an
- * Attest record or an invariant that does not hold; the hooks' own. */
+ * Attest record or an invariant that does not hold, or `begin` does not fit; the hooks' own. */
 MUST_USE enum status replay_run(struct applier *applier, const char *data_dir,
                                 const struct replay_options *options, struct replay_result *result);
 
