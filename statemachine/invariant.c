@@ -144,7 +144,8 @@ static const char *check_column(const struct machine *machine, const struct colu
             bet->state != BET_CONFIRMED || bets >= column->bets) {
             return "columns: the queue is not its confirmed bets in id order";
         }
-        if (bet->payout_micro != bet->stake_micro * (int64_t)bet->mult_centi / 100) {
+        if (!rules_payout_is_known(machine->rules, bet->stake_micro, bet->mult_centi,
+                                   bet->payout_micro)) {
             return "bets: a payout is not stake times multiplier";
         }
         last_bet = bet->bet;

@@ -61,13 +61,27 @@ bool nonce_same_text(const struct nonce *nonce, const struct tap *tap)
     return nonce->digest.first == digest.first && nonce->digest.second == digest.second;
 }
 
+/* How many of the heap from `at` down are past at this time, counted up to `most`. */
+static uint32_t count_past(const struct nonces *nonces, uint32_t at, int64_t time_ms, uint32_t most)
+{
+    if (most == 0 || at > nonces->count || !is_past(nonces->heap[at].message_ms, time_ms)) {
+        return 0;
+    }
+    uint32_t past = 1;
+    past += count_past(nonces, 2 * at, time_ms, most - past);
+    past += count_past(nonces, 2 * at + 1, time_ms, most - past);
+    return past;
+}
+
 bool nonces_full(const struct nonces *nonces, int64_t time_ms)
 {
     if (nonces->count < nonces->limit) {
         return false;
     }
-    /* One that is past at this time would be dropped first. */
-    return nonces->count == 0 || !is_past(nonces->heap[1].message_ms, time_ms);
+    /* Those that are past at this time would be dropped first; more than one matters only when the
+     * limit was lowered below what was there. */
+    const uint32_t above = nonces->count - nonces->limit + 1;
+    return count_past(nonces, 1, time_ms, above) < above;
 }
 
 static void heap_push(struct nonces *nonces, struct nonce_due due)

@@ -7,8 +7,7 @@
 
 #include "journal/codec.h"
 
-#define SEGMENT_BYTES ((size_t)1 << 20) /* small, so that a long history has several */
-#define ATTEST_BACK   20
+#define ATTEST_BACK 20
 
 static void must(bool good, const char *what)
 {
@@ -18,12 +17,16 @@ static void must(bool good, const char *what)
     }
 }
 
-void history_open(struct history *history, const char *dir, uint64_t seed, int64_t start_ms)
+void history_open(struct history *history, const char *dir, uint64_t seed, int64_t start_ms,
+                  size_t segment_bytes)
 {
     *history = (struct history){.random = {.state = seed}, .now_ms = start_ms};
     must(applier_open(NULL, &history->applier) == STATUS_OK, "no memory for a machine");
     /* The journal's own epoch is given, so that the same seed makes the same bytes. */
-    const struct journal_options options = {.segment_bytes = SEGMENT_BYTES, .epoch = seed + 1};
+    const struct journal_options options = {
+        .segment_bytes = segment_bytes != 0 ? segment_bytes : HISTORY_SEGMENT_BYTES,
+        .epoch = seed + 1,
+    };
     struct journal_report report;
     must(journal_open(dir, &options, &history->journal, &report) == STATUS_OK, report.reason);
     struct journal_head head;
@@ -32,13 +35,18 @@ void history_open(struct history *history, const char *dir, uint64_t seed, int64
     must(journal_start(history->journal) == STATUS_OK, "the journal does not start");
 }
 
+static void pause_a_moment(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    (void)nanosleep(&pause, NULL); /* cut short by a signal, it only ends sooner */
+}
+
 /* The queue is bounded and the writer is behind us most of the time. */
 static void append(struct history *history, const uint8_t *record, size_t bytes)
 {
     enum status status;
     while ((status = journal_append(history->journal, record, bytes)) == STATUS_FULL) {
-        const struct timespec pause = {.tv_nsec = 1000000};
-        (void)nanosleep(&pause, NULL); /* cut short by a signal, it only tries again sooner */
+        pause_a_moment();
     }
     must(status == STATUS_OK, "the journal takes no record");
 }
@@ -58,6 +66,18 @@ static void put(struct history *history, struct input *input, const struct event
 void history_put(struct history *history, struct input *input)
 {
     put(history, input, NULL);
+}
+
+void history_put_rules(struct history *history, struct input *input)
+{
+    history_put(history, input);
+    struct journal_head head;
+    journal_head(history->journal, &head);
+    while (head.seq < input->seq) {
+        pause_a_moment();
+        journal_head(history->journal, &head);
+    }
+    journal_set_rules(history->journal, machine_rules(history_machine(history)));
 }
 
 /* What the step of a tap did, in the words of the advisory check. */

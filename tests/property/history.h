@@ -20,14 +20,21 @@ struct history {
     int64_t now_ms; /* engine time of the next record; only ever raised */
 };
 
-/* Makes DIR/journal, which must not hold records yet. */
-void history_open(struct history *history, const char *dir, uint64_t seed, int64_t start_ms);
+#define HISTORY_SEGMENT_BYTES ((size_t)1 << 20) /* small, so that a long history has several */
+
+/* Makes DIR/journal, which must not hold records yet. segment_bytes 0: HISTORY_SEGMENT_BYTES. */
+void history_open(struct history *history, const char *dir, uint64_t seed, int64_t start_ms,
+                  size_t segment_bytes);
 
 /* Writes and applies one record at now_ms; its seq and time are set here. */
 void history_put(struct history *history, struct input *input);
 
 /* The same for a tap: what machine_check_tap says before must be what the step then does. */
 void history_put_tap(struct history *history, struct input *input);
+
+/* The same for a change of the rules: it is durable, applied and told to the journal before this
+ * comes back, as in the engine. */
+void history_put_rules(struct history *history, struct input *input);
 
 /* An Attest record of one of the last records. */
 void history_attest(struct history *history);

@@ -9,194 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/property/market.h"
-#include "tests/property/players.h"
-#include "tests/property/prices.h"
+#include "tests/property/story.h"
 
-#define START_MS       ((int64_t)1732077240000) /* a column boundary for every column_ms */
 #define POINTS_DEFAULT 600
-
-struct story {
-    struct history history;
-    struct prices prices;
-    struct players players;
-    unsigned taps_per_mille; /* how likely one more record comes before the next grid point */
-    bool changes;            /* Config records after the first */
-    int64_t quiet_until_ms;  /* no tick before this grid point */
-    bool silent;             /* and no ClockTick either */
-};
-
-static const char *const markets[] = {"BTC-USD", "A-1", "ABCDEFGHIJKLMN-9"};
-
-/* Records before there is a market: none may have an effect. */
-static void before_genesis(struct story *story)
-{
-    struct history *history = &story->history;
-    prices_restart(&story->prices, history);
-    if (history_chance(history, 300)) {
-        players_tap(&story->players, history);
-        players_transfer(&story->players, history);
-        story->prices.grid_ms = history->now_ms / 1000 * 1000;
-        prices_tell_none(&story->prices, history);
-    }
-    if (history_chance(history, 300)) {
-        struct input input = {.kind = INPUT_CONFIG};
-        input.of.config.given = (uint32_t)1 << CONFIG_bands;
-        input.of.config.values[CONFIG_bands] = 2;
-        history_put(history, &input);
-    }
-}
-
-static void genesis(struct story *story)
-{
-    struct history *history = &story->history;
-    struct input input = {.kind = INPUT_CONFIG};
-    market_draw(history, story->players.market, story->prices.base_e4, &input.of.config);
-    history_put(history, &input);
-    const int64_t tick_ms = machine_config(history_machine(history))->tick_ms;
-    story->prices.grid_ms = history->now_ms / tick_ms * tick_ms;
-    players_fund(&story->players, history);
-}
-
-static void change_config(struct story *story)
-{
-    struct input input = {.kind = INPUT_CONFIG};
-    market_change(&story->history, story->prices.price_e4, &input.of.config);
-    history_put(&story->history, &input);
-}
-
-/* When a W is pending: another one in the ms in which that is allowed again, or just before. */
-static void maybe_change_band(struct story *story, int64_t limit_ms)
-{
-    struct history *history = &story->history;
-    struct market_view market;
-    machine_market(history_machine(history), &market);
-    const int64_t at_ms = market.band_e4_from - history_between(history, 0, 1);
-    if (at_ms < history->now_ms || at_ms > limit_ms || history_chance(history, 500)) {
-        return;
-    }
-    history->now_ms = at_ms;
-    struct input input = {.kind = INPUT_CONFIG};
-    market_change_band(history, story->prices.price_e4, &input.of.config);
-    history_put(history, &input);
-}
-
-/* One record that is not the next grid point's. */
-static void act(struct story *story)
-{
-    struct history *history = &story->history;
-    const int64_t what = history_between(history, 0, 999);
-    if (story->players.again != NULL) {
-        players_repeat(&story->players, history);
-    } else if (what < 700) {
-        players_tap(&story->players, history);
-    } else if (what < 770) {
-        players_repeat(&story->players, history);
-    } else if (what < 890) {
-        players_transfer(&story->players, history);
-    } else if (what < 920) {
-        prices_tell_wrong(&story->prices, history);
-    } else if (what < 985) {
-        history_attest(history);
-    } else if (what < 990) {
-        prices_restart(&story->prices, history);
-    } else if (story->changes) {
-        change_config(story);
-    }
-}
-
-/* The first bet that waits for its price. */
-static void note_waiting(void *context, const struct bet *bet)
-{
-    int64_t *accepted_at_ms = context;
-    if (bet->state == BET_ACCEPTED && *accepted_at_ms == 0) {
-        *accepted_at_ms = bet->accepted_at_ms;
-    }
-}
-
-/* No tick until the last moment at which a waiting bet can be priced, or one tick longer. */
-static void starve_waiting(struct story *story)
-{
-    struct history *history = &story->history;
-    const struct config *config = machine_config(history_machine(history));
-    int64_t accepted_at_ms = 0;
-    machine_each_open_bet(history_machine(history), &accepted_at_ms, note_waiting);
-    if (accepted_at_ms != 0) {
-        const int64_t last_ms = accepted_at_ms + config->pricing_delay_ms + 2000;
-        story->quiet_until_ms =
-            (last_ms / config->tick_ms + history_between(history, 0, 1)) * config->tick_ms;
-        story->silent = history_chance(history, 500);
-    }
-}
-
-/* The lengths at which the breaker, a waiting bet or a late tick change their minds. */
-static void maybe_fall_quiet(struct story *story)
-{
-    struct history *history = &story->history;
-    if (history_chance(history, 10)) {
-        starve_waiting(story);
-        return;
-    }
-    if (!history_chance(history, 20)) {
-        return;
-    }
-    const struct config *config = machine_config(history_machine(history));
-    const int64_t tick_ms = config->tick_ms;
-    const int64_t ms =
-        PICK(history, tick_ms, 2 * tick_ms, 5 * tick_ms, 1000, config->degraded_ms,
-             config->degraded_ms + tick_ms, config->critical_ms, config->critical_ms + tick_ms,
-             config->pricing_delay_ms + 2000, history_between(history, 0, 2 * config->critical_ms));
-    struct market_view market;
-    machine_market(history_machine(history), &market);
-    story->quiet_until_ms = (market.last_tick_ms + ms) / tick_ms * tick_ms;
-    story->silent = history_chance(history, 500);
-}
-
-static void set_mood(struct story *story)
-{
-    if (history_chance(&story->history, 30)) {
-        story->prices.mood = (enum mood)history_between(&story->history, 0, MOOD_COUNT - 1);
-    }
-}
-
-/* Engine time reaches the grid point, or overtakes it a little; a clock that stood still for long
- * passes grid points that are never written. */
-static void reach_grid_point(struct story *story)
-{
-    struct history *history = &story->history;
-    struct prices *prices = &story->prices;
-    const int64_t tick_ms = machine_config(history_machine(history))->tick_ms;
-    prices->grid_ms += tick_ms;
-    if (history->now_ms >= prices->grid_ms + tick_ms && history_chance(history, 700)) {
-        prices->grid_ms = history->now_ms / tick_ms * tick_ms;
-    }
-    const int64_t lag_ms = history_chance(history, 900) ? history_between(history, 0, tick_ms / 4)
-                                                        : history_between(history, 0, 3 * tick_ms);
-    if (history->now_ms < prices->grid_ms + lag_ms) {
-        history->now_ms = prices->grid_ms + lag_ms;
-    }
-}
-
-static void pass_grid_point(struct story *story)
-{
-    struct history *history = &story->history;
-    const int64_t tick_ms = machine_config(history_machine(history))->tick_ms;
-    const int64_t next_ms = story->prices.grid_ms + tick_ms;
-    const int64_t limit_ms = history_chance(history, 30) ? next_ms + 3000 : next_ms - 1;
-    while (history_chance(history, story->taps_per_mille)) {
-        history->now_ms = players_aim(&story->players, history, limit_ms);
-        act(story);
-    }
-    maybe_change_band(story, limit_ms);
-    set_mood(story);
-    maybe_fall_quiet(story);
-    reach_grid_point(story);
-    if (story->prices.grid_ms >= story->quiet_until_ms) {
-        prices_tell(&story->prices, history);
-    } else if (!story->silent) {
-        prices_tell_none(&story->prices, history);
-    }
-}
 
 int main(int argc, char **argv)
 {
@@ -204,24 +19,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: make_history DIR SEED [POINTS]\n");
         return 64;
     }
-    const uint64_t seed = strtoull(argv[2], NULL, 0);
-    const long points = argc > 3 ? strtol(argv[3], NULL, 0) : POINTS_DEFAULT;
-    static struct story story;
-    struct history *history = &story.history;
-    history_open(history, argv[1], seed, START_MS);
-    history->now_ms += history_between(history, 0, 60000);
-    players_open(&story.players, history,
-                 markets[random_below(&history->random, sizeof markets / sizeof markets[0])]);
-    prices_open(&story.prices, history);
-    story.taps_per_mille = (unsigned)PICK(history, 300, 500, 700);
-    story.changes = history_chance(history, 600);
-    before_genesis(&story);
-    genesis(&story);
-    for (long point = 0; point < points; point++) {
-        pass_grid_point(&story);
-    }
-    history_attest(history);
-    const uint64_t records = history_close(history);
-    printf("records %" PRIu64 " bent %" PRIu64 "\n", records, story.prices.bent);
+    const struct story_options options = {
+        .dir = argv[1],
+        .seed = strtoull(argv[2], NULL, 0),
+        .points = argc > 3 ? strtol(argv[3], NULL, 0) : POINTS_DEFAULT,
+    };
+    struct story_told told;
+    story_write(&options, &told);
+    printf("records %" PRIu64 " bent %" PRIu64 "\n", told.records, told.bent);
     return 0;
 }

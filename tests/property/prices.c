@@ -209,9 +209,22 @@ void prices_tell_wrong(struct prices *prices, struct history *history)
     put_taken(prices, history, grid_ms);
 }
 
+/* Tables of a size that a short history fills, or that it never does; 0 leaves one as it was. */
+static void draw_limits(struct history *history, struct machine_limits *limits)
+{
+    const int64_t ample = 100000;
+    limits->accounts_max = (uint32_t)PICK(history, 0, history_between(history, 1, 20), ample);
+    limits->open_bets_max = (uint32_t)PICK(history, 0, history_between(history, 1, 40), ample);
+    limits->nonces_max = (uint32_t)PICK(history, 0, history_between(history, 1, 200), ample);
+    limits->transfers_max = (uint32_t)PICK(history, 0, history_between(history, 1, 200), ample);
+}
+
 void prices_restart(struct prices *prices, struct history *history)
 {
     struct input input = {.kind = INPUT_START, .of.start.version = history_text("property")};
+    if (history_chance(history, 100)) {
+        draw_limits(history, &input.of.start.limits);
+    }
     history_put(history, &input);
     index_init(&prices->index);
 }

@@ -16,6 +16,7 @@ NONCE_KEPT_MS = 90000
 TAP_AGE_MS = 30000
 TAP_AHEAD_MS = 5000
 TRANSFER_MOST = 10**15
+RULES = 1  # the version that this oracle knows
 SESSION_MOST_MS = 24 * 3600 * 1000
 
 TRANSFERS = {  # kind: (ref_type, from, to); {} is the account
@@ -25,6 +26,10 @@ TRANSFERS = {  # kind: (ref_type, from, to); {} is the account
     "house_withdrawal": ("HOUSE_WITHDRAWAL", "bankroll", "external"),
     "goodwill": ("GOODWILL", "bankroll", "available:{}"),
 }
+
+
+# What the tables hold until a start record says otherwise.
+LIMITS = {"accounts": 10**6, "open_bets": 10**6, "nonces": 10**6, "transfers": 2 * 10**6}
 
 
 class Session:
@@ -64,6 +69,7 @@ class Machine:
         self.nonces = {}  # (account, nonce) -> (signed text, bet id, message time + 90 s)
         self.nonce_ends = []  # heap of (message time + 90 s, key)
         self.references = {}  # external reference -> content
+        self.limits = dict(LIMITS)
         self.sessions = {}
         self.results = {}  # T -> the column object of interface.md section 3
         self.seq = self.time = 0
@@ -90,7 +96,11 @@ class Machine:
             self._grant(record)
         elif kind == "session_revoke":
             self._revoke(record)
-        elif kind not in ("attest", "start", "recovery"):
+        elif kind == "start":
+            self._start(record)
+        elif kind == "rules_change":
+            self._rules_change(record)
+        elif kind not in ("attest", "recovery"):
             raise Broken("a kind that the oracle does not know: " + kind)
         self.book.check()
         return self.events, self.book.postings
@@ -101,6 +111,24 @@ class Machine:
 
     def _tell(self, type, **fields):
         self.events.append({"type": type, **{k: text(v) for k, v in fields.items()}})
+
+    # --- capacities and rules --------------------------------------------------------------------
+
+    def _start(self, record):
+        for name in LIMITS:
+            if name in record:
+                self.limits[name] = int(record[name])
+
+    def _rules_change(self, record):
+        if int(record["version"]) > RULES:
+            raise Broken("rules that the oracle does not know: version %s" % record["version"])
+        self._tell("rules:refused", reason="BAD_REQUEST")
+
+    def _tables_are_full(self):
+        if sum(len(cells) for cells in self.book.open.values()) >= self.limits["open_bets"]:
+            return True
+        live = sum(1 for known in self.nonces.values() if known[2] >= self.time)
+        return live >= self.limits["nonces"]
 
     # --- configuration and transfers -------------------------------------------------------------
 
@@ -139,7 +167,7 @@ class Machine:
         if reference in self.references:
             same = self.references[reference] == (kind, account, amount)
             return "repeated" if same else "NONCE_REUSED"
-        if not 1 <= amount <= TRANSFER_MOST:
+        if not 1 <= amount <= TRANSFER_MOST or len(self.references) >= self.limits["transfers"]:
             return "LIMIT"
         if kind == "goodwill" and account not in self.book.users:
             return "NOT_FOUND"
@@ -150,6 +178,9 @@ class Machine:
             return "INSUFFICIENT_FUNDS"
         if kind in ("deposit", "house_deposit"):
             if -balances["external"] + amount > MONEY_MAX:
+                return "LIMIT"
+        if kind == "deposit" and account not in self.book.users:
+            if len(self.book.users) >= self.limits["accounts"]:
                 return "LIMIT"
         return None
 
@@ -186,6 +217,9 @@ class Machine:
             return
         if not self.time - TAP_AGE_MS <= message_time <= self.time + TAP_AHEAD_MS:
             self._tell("tap:refused", reason="TIME_SKEW", **who)
+            return
+        if self._tables_are_full():
+            self._tell("tap:refused", reason="OVERLOADED", **who)
             return
         bet = Bet(record, self.configuration.band_width(int(record["column"])))
         self.nonces[key] = signed, bet.bet, message_time + NONCE_KEPT_MS
