@@ -22,6 +22,8 @@ int command_bench(int argc, char **argv); /* tools/bench/ */
 int command_verify(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_whatif(int argc, char **argv);
+int command_diff(int argc, char **argv);
 int command_account(int argc, char **argv);
 int command_explain(int argc, char **argv);
 

@@ -20,6 +20,8 @@ static const struct command commands[] = {
     {"replay", command_replay, "rebuilds the projections into a new directory"},
     {"inspect", command_inspect, "shows journal records"},
     {"explain", command_explain, "tells the whole story of one bet"},
+    {"whatif", command_whatif, "the taps again under another market configuration"},
+    {"diff", command_diff, "compares two journals and the states they lead to"},
     {"account", command_account, "shows an account as of any moment"},
 #ifdef TAPLINE_HAS_ADMIN
     {"admin", command_admin, "operator commands to a running server"},
