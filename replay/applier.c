@@ -160,7 +160,8 @@ enum status applier_decode(struct applier *applier, uint64_t seq, const uint8_t 
     if (status != STATUS_OK) {
         return report_bad_record(applier, seq, status,
                                  status == STATUS_VERSION
-                                     ? "is of a kind that this version does not know"
+                                     ? "is of a kind that this version does not know: start "
+                                       "the program that wrote it, or a newer one"
                                      : "is not a well-formed record");
     }
     if (applier->input.time_ms < applier->time_ms) {

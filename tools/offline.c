@@ -44,8 +44,6 @@ static const char *advice(enum status status)
     case STATUS_DAMAGED:
     case STATUS_LOST_TAIL:
         return "; " JOURNAL_ADVICE;
-    case STATUS_VERSION:
-        return "; use the version of tapline that wrote it";
     case STATUS_NO_SPACE:
         return "; free some space and run it again";
     case STATUS_MISMATCH:
@@ -59,6 +57,7 @@ static const char *advice(enum status status)
     case STATUS_NO_MEMORY:
     case STATUS_FULL:
     case STATUS_CLOSED:
+    case STATUS_VERSION: /* its line says what to start */
         return "";
     }
     return "";
