@@ -161,6 +161,10 @@ enum status chain_open(struct chain *chain, const struct disk *disk, const char 
     if (status != STATUS_OK) {
         return status;
     }
+    status = prehash_open(&chain->prehash);
+    if (status != STATUS_OK) {
+        return status;
+    }
     chain->directory = strdup(directory);
     if (chain->directory == NULL) {
         return STATUS_NO_MEMORY;
@@ -181,12 +185,14 @@ enum status chain_open(struct chain *chain, const struct disk *disk, const char 
     chain->next_seq = chain->segment_index == 0 ? 1 : chain->first_seqs[chain->segment_index];
     chain->tree_is_whole = true;
     merkle_init(&chain->tree);
+    merkle_root(&chain->tree, chain->root);
     return STATUS_OK;
 }
 
 void chain_close(struct chain *chain)
 {
     segment_free(&chain->segment);
+    prehash_free(chain->prehash);
     free(chain->directory);
     free(chain->first_seqs);
     free(chain->sizes);
@@ -204,15 +210,6 @@ static enum status open_file(struct chain *chain)
     const enum status status = segment_open(&chain->segment, path);
     free(path);
     return status;
-}
-
-static bool same_tree(const struct merkle *a, const struct merkle *b)
-{
-    uint8_t root_a[HASH_BYTES];
-    uint8_t root_b[HASH_BYTES];
-    merkle_root(a, root_a);
-    merkle_root(b, root_b);
-    return a->size == b->size && memcmp(root_a, root_b, HASH_BYTES) == 0;
 }
 
 /* Judges the header of the segment just opened. STATUS_OK: its frames come next. */
@@ -249,9 +246,13 @@ static enum status enter_segment(struct chain *chain, struct finding *finding)
         (!is_last_segment(chain) && chain->segment.bytes < header->segment_bytes)) {
         return found(chain, FINDING_WRONG_SIZE, finding);
     }
+    uint8_t root[HASH_BYTES];
+    merkle_root(&header->tree, root);
     if (is_first_read) {
         chain->tree = header->tree; /* vouched for by the segments before, which are not read */
-    } else if (chain->tree_is_whole && !same_tree(&chain->tree, &header->tree)) {
+        memcpy(chain->root, root, HASH_BYTES);
+    } else if (chain->tree_is_whole && (chain->tree.size != header->tree.size ||
+                                        memcmp(chain->root, root, HASH_BYTES) != 0)) {
         return found(chain, FINDING_WRONG_TREE, finding);
     }
     chain->has_epoch = true;
@@ -296,53 +297,51 @@ static bool frame_continues(const struct chain *chain, const struct frame_header
         *kind = FINDING_WRONG_SEQ;
         return false;
     }
-    if (chain->tree_is_whole) {
-        uint8_t root[HASH_BYTES];
-        merkle_root(&chain->tree, root);
-        if (memcmp(root, header->root, HASH_BYTES) != 0) {
-            *kind = FINDING_WRONG_TREE;
-            return false;
-        }
+    if (chain->tree_is_whole && memcmp(chain->root, header->root, HASH_BYTES) != 0) {
+        *kind = FINDING_WRONG_TREE;
+        return false;
     }
     return true;
 }
 
-static void grow_tree(struct merkle *tree, const struct chain_batch *batch)
+static void grow_tree(struct chain *chain, const struct frame_header *header)
 {
-    const uint8_t *record = batch->payload;
-    for (uint32_t i = 0; i < batch->header.count; i++) {
-        const uint32_t length = load_u32(record);
-        uint8_t hash[HASH_BYTES];
-        merkle_leaf(record + FORMAT_RECORD_LENGTH_BYTES, length, hash);
-        merkle_append(tree, hash);
-        record += FORMAT_RECORD_LENGTH_BYTES + length;
-    }
+    prehash_grow(chain->prehash, &chain->segment, chain->offset, header, chain->root, &chain->tree,
+                 chain->root);
 }
 
-/* False when the tree after a batch is not the one that the witness saw. */
-static bool witness_agrees(const struct chain *chain, const struct merkle *tree, uint64_t first_seq)
+/* The batch that the witness saw the end of, or should have. False: the tree after it is not the
+ * one that the witness saw; then it is as if the batch were not taken. */
+static bool grow_to_witness(struct chain *chain, const struct frame_header *header)
 {
-    if (!chain->has_witness || chain->witness.seq < first_seq || chain->witness.seq > tree->size) {
-        return true; /* it speaks of another batch */
-    }
+    const struct merkle tree = chain->tree;
     uint8_t root[HASH_BYTES];
-    merkle_root(tree, root);
-    return chain->witness.seq == tree->size && memcmp(root, chain->witness.root, HASH_BYTES) == 0;
+    memcpy(root, chain->root, HASH_BYTES);
+    grow_tree(chain, header);
+    if (chain->witness.seq == chain->tree.size &&
+        memcmp(chain->root, chain->witness.root, HASH_BYTES) == 0) {
+        return true;
+    }
+    chain->tree = tree;
+    memcpy(chain->root, root, HASH_BYTES);
+    return false;
 }
 
 /* Takes a whole frame that continues the chain. False: the witness saw another history. */
 static bool take_batch(struct chain *chain, const struct chain_batch *batch)
 {
+    const struct frame_header *header = &batch->header;
     if (chain->tree_is_whole) {
-        struct merkle tree = chain->tree;
-        grow_tree(&tree, batch);
-        if (!witness_agrees(chain, &tree, batch->header.first_seq)) {
+        const bool has_witness = chain->has_witness && chain->witness.seq >= header->first_seq &&
+                                 chain->witness.seq - header->first_seq < header->count;
+        if (!has_witness) {
+            grow_tree(chain, header);
+        } else if (!grow_to_witness(chain, header)) {
             return false;
         }
-        chain->tree = tree;
     }
-    chain->offset += format_frame_bytes(batch->header.payload_bytes);
-    chain->next_seq += batch->header.count;
+    chain->offset += format_frame_bytes(header->payload_bytes);
+    chain->next_seq += header->count;
     return true;
 }
 

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "journal/format.h"
 #include "journal/merkle.h"
+#include "journal/prehash.h"
 #include "journal/segment.h"
 
 enum finding_kind {
@@ -63,7 +64,9 @@ struct chain {
     bool has_epoch;
     uint64_t epoch;
     uint64_t next_seq;
-    struct merkle tree; /* over records 1 .. next_seq - 1, while tree_is_whole */
+    struct merkle tree;       /* over records 1 .. next_seq - 1, while tree_is_whole */
+    uint8_t root[HASH_BYTES]; /* its head */
+    struct prehash *prehash;
     bool tree_is_whole; /* false after damage was skipped */
     bool has_witness;
     struct witness_head witness; /* DIR/journal/HEAD as it was when the chain was opened */

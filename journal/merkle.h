@@ -32,6 +32,46 @@ void merkle_append(struct merkle *tree, const uint8_t *leaf_hash);
 /* The tree head; of the empty tree SHA-256 of nothing. */
 void merkle_root(const struct merkle *tree, uint8_t *root);
 
+/* --- Many at once -------------------------------------------------------------------------------
+ * What a reader of a journal needs: the leaves of some batches, and the tree after each of them.
+ * The hashes are the same; they are made side by side (sha256.h), which costs less than half. */
+
+#define MERKLE_RUN_LEAVES 512 /* at most, of one call */
+#define MERKLE_RUN_ENDS   64
+
+/* A run of leaves in memory of the caller's; about 60 KiB. */
+struct merkle_run {
+    struct merkle before; /* the tree that they continue */
+    size_t count;
+    size_t end_count;
+    uint32_t ends[MERKLE_RUN_ENDS]; /* leaves up to the end of each batch, ascending */
+    uint8_t leaves[MERKLE_RUN_LEAVES][HASH_BYTES];
+    /* Filled by merkle_run_grow: the root after each end, and all complete subtrees that are new or
+     * joined from the old, level by level, each from the left. */
+    uint8_t roots[MERKLE_RUN_ENDS][HASH_BYTES];
+    uint8_t (*level[MERKLE_LEVELS])[HASH_BYTES];
+    uint64_t level_first[MERKLE_LEVELS]; /* the number of its first, from 0 at the left */
+    uint8_t nodes[2 * (MERKLE_RUN_LEAVES + MERKLE_LEVELS)][HASH_BYTES];
+};
+
+/* A record of the run. */
+struct merkle_record {
+    const uint8_t *bytes;
+    size_t length;
+};
+
+/* Hashes `count` records into run->leaves; sets nothing else. */
+void merkle_run_leaves(struct merkle_run *run, const struct merkle_record *records, size_t count);
+
+/* Fills roots from before, leaves and ends. */
+void merkle_run_grow(struct merkle_run *run);
+
+/* The tree after the end with this number. */
+void merkle_run_tree(const struct merkle_run *run, size_t end, struct merkle *tree);
+
+/* --- Proofs ------------------------------------------------------------------------------------
+ */
+
 /* A list of hashes, count * HASH_BYTES bytes, in the order of RFC 6962 section 2.1. */
 struct merkle_proof {
     const uint8_t *hashes;

@@ -50,6 +50,7 @@ void segment_close(struct segment *segment)
 
 enum status segment_refresh(struct segment *segment)
 {
+    segment->window_number++;
     segment->window_bytes = 0;
     return segment->disk->size(segment->disk->context, segment->file, &segment->bytes);
 }
@@ -74,6 +75,7 @@ static enum status view(struct segment *segment, uint64_t offset, size_t bytes, 
         have = segment->window_bytes - (size_t)(offset - segment->window_at);
     }
     if (have < wanted) {
+        segment->window_number++;
         if (have > 0) {
             memmove(segment->window, segment->window + (offset - segment->window_at), have);
         }
@@ -93,6 +95,15 @@ static enum status view(struct segment *segment, uint64_t offset, size_t bytes, 
     *at = wanted == 0 ? segment->window : segment->window + (offset - segment->window_at);
     *available = have < wanted ? have : wanted;
     return STATUS_OK;
+}
+
+const uint8_t *segment_peek(const struct segment *segment, uint64_t offset, size_t bytes)
+{
+    if (offset < segment->window_at || offset - segment->window_at > segment->window_bytes) {
+        return NULL;
+    }
+    const size_t begin = (size_t)(offset - segment->window_at);
+    return segment->window_bytes - begin < bytes ? NULL : segment->window + begin;
 }
 
 enum status segment_read_header(struct segment *segment, struct segment_header *header)

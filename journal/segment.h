@@ -23,6 +23,7 @@ struct segment {
     uint8_t *window;        /* SEGMENT_WINDOW_BYTES, owned */
     uint64_t window_at;
     size_t window_bytes;
+    uint64_t window_number; /* another one whenever the window's bytes or their place change */
 };
 
 enum frame_kind {
@@ -60,6 +61,10 @@ MUST_USE enum status segment_read_header(struct segment *segment, struct segment
 MUST_USE enum status segment_read_frame(struct segment *segment, uint64_t offset,
                                         enum frame_kind *kind, struct frame_header *header,
                                         const uint8_t **frame);
+
+/* The bytes from offset on when the window holds all of them, else NULL. They live until the next
+ * call of the others. */
+const uint8_t *segment_peek(const struct segment *segment, uint64_t offset, size_t bytes);
 
 /* Searches from offset (a multiple of 8) to the end of the file. `epoch` NULL: a frame of any epoch
  * will do. Errors: STATUS_IO. */
