@@ -8,14 +8,7 @@
 #include "projections/sqlite_file.h"
 
 #define LATER      (SQLITE_BET_VALUES - SQLITE_BET_FIXED) /* the values that follow a bet's life */
-#define RING_LEAST 1024
-#define TEXT_BYTES 24 /* of a state or a reason */
-
-/* A bet as the replay tells it. */
-struct sqlite_check_bet {
-    struct bet bet;
-    bool over;
-};
+#define TEXT_BYTES 24                                     /* of a state or a reason */
 
 /* What stood in the row of an open bet when the check began. */
 struct sqlite_check_open_row {
@@ -28,11 +21,6 @@ struct sqlite_check_open_row {
 
 static const char select_open[] = "SELECT " SQLITE_BET_COLUMNS " FROM bets"
                                   " WHERE state IN ('accepted', 'confirmed') ORDER BY bet";
-
-static bool is_over(const struct bet *bet)
-{
-    return bet->state != BET_ACCEPTED && bet->state != BET_CONFIRMED;
-}
 
 void sqlite_check_digest(struct sqlite_findings *findings, const char *name, uint64_t seq,
                          const uint8_t *stored, const uint8_t *computed)
@@ -174,56 +162,18 @@ void sqlite_check_week_close(struct sqlite_check_week *week)
     sqlite_cursor_close(&week->columns);
     sqlite_db_close(&week->db);
     free(week->open);
-    free(week->ring);
     week->open = NULL;
-    week->ring = NULL;
+    sqlite_bets_free(&week->waiting);
 }
 
 /* --- The bets of the replay. ---------------------------------------------------------------------
  */
 
-static struct sqlite_check_bet *ring_at(const struct sqlite_check_week *week, size_t place)
-{
-    return &week->ring[(week->ring_first + place) & (week->ring_capacity - 1)];
-}
-
-static struct sqlite_check_bet *find_bet(const struct sqlite_check_week *week, uint64_t id)
-{
-    size_t low = 0;
-    size_t high = week->ring_count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (ring_at(week, middle)->bet.bet < id) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < week->ring_count && ring_at(week, low)->bet.bet == id ? ring_at(week, low) : NULL;
-}
-
-static enum status grow_ring(struct sqlite_check_week *week)
-{
-    const size_t capacity = week->ring_capacity == 0 ? RING_LEAST : week->ring_capacity * 2;
-    struct sqlite_check_bet *grown = malloc(capacity * sizeof(struct sqlite_check_bet));
-    if (grown == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    for (size_t i = 0; i < week->ring_count; i++) {
-        grown[i] = *ring_at(week, i);
-    }
-    free(week->ring);
-    week->ring = grown;
-    week->ring_capacity = capacity;
-    week->ring_first = 0;
-    return STATUS_OK;
-}
-
 /* Meets the rows of the oldest bets as far as they are over. */
 static enum status drain(struct sqlite_check_week *week, const char *market)
 {
-    while (week->ring_count > 0 && ring_at(week, 0)->over) {
-        const struct bet *bet = &ring_at(week, 0)->bet;
+    while (week->waiting.count > 0 && sqlite_bets_at(&week->waiting, 0)->over) {
+        const struct bet *bet = &sqlite_bets_at(&week->waiting, 0)->bet;
         struct sqlite_value values[SQLITE_BET_VALUES];
         sqlite_values_bet(market, bet, values);
         const enum status status =
@@ -231,8 +181,7 @@ static enum status drain(struct sqlite_check_week *week, const char *market)
         if (status != STATUS_OK) {
             return status;
         }
-        week->ring_first = (week->ring_first + 1) & (week->ring_capacity - 1);
-        week->ring_count -= 1;
+        sqlite_bets_drop_first(&week->waiting);
     }
     return STATUS_OK;
 }
@@ -240,25 +189,8 @@ static enum status drain(struct sqlite_check_week *week, const char *market)
 enum status sqlite_check_week_bet(struct sqlite_check_week *week, const char *market,
                                   const struct bet *bet)
 {
-    struct sqlite_check_bet *known = find_bet(week, bet->bet);
-    if (known == NULL) {
-        if (week->ring_count == week->ring_capacity) {
-            const enum status status = grow_ring(week);
-            if (status != STATUS_OK) {
-                return status;
-            }
-        }
-        week->ring_count += 1;
-        known = ring_at(week, week->ring_count - 1);
-        known->over = false;
-        week->still_open += 1;
-    }
-    known->bet = *bet;
-    if (is_over(bet) && !known->over) {
-        known->over = true;
-        week->still_open -= 1;
-    }
-    return drain(week, market);
+    const enum status status = sqlite_bets_put(&week->waiting, bet);
+    return status == STATUS_OK ? drain(week, market) : status;
 }
 
 /* --- The end. ------------------------------------------------------------------------------------
@@ -320,8 +252,8 @@ static const struct sqlite_check_open_row *find_open(const struct sqlite_check_w
 /* All bets that are left, open or behind an open one. */
 static enum status finish_bets(struct sqlite_check_week *week, const char *market)
 {
-    for (size_t i = 0; i < week->ring_count; i++) {
-        const struct sqlite_check_bet *left = ring_at(week, i);
+    for (size_t i = 0; i < week->waiting.count; i++) {
+        const struct sqlite_bet *left = sqlite_bets_at(&week->waiting, i);
         struct sqlite_value values[SQLITE_BET_VALUES];
         sqlite_values_bet(market, &left->bet, values);
         const enum status status = sqlite_cursor_expect(
@@ -340,14 +272,13 @@ static enum status finish_bets(struct sqlite_check_week *week, const char *marke
                                 bet_state_text(left->bet.state));
         }
     }
-    week->ring_count = 0;
     return sqlite_cursor_finish(&week->bets, week->seq);
 }
 
 /* A week is closed by the first transaction after it in which none of its bets is open. */
 static void check_closed(struct sqlite_check_week *week, int64_t current_ms)
 {
-    const bool closed = week->start_ms < current_ms && week->still_open == 0;
+    const bool closed = week->start_ms < current_ms && week->waiting.open == 0;
     if (closed != week->closed) {
         sqlite_findings_add(week->findings, week->seq,
                             "%s, table applied: closed is %d, %d by replay", week->name,
@@ -368,9 +299,7 @@ enum status sqlite_check_week_finish(struct sqlite_check_week *week, const char 
         status = sqlite_cursor_finish(&week->columns, week->seq);
     }
     sqlite_check_week_release(week);
-    free(week->ring);
-    week->ring = NULL;
-    week->ring_capacity = 0;
+    sqlite_bets_free(&week->waiting);
     week->done = true;
     return status;
 }

@@ -14,11 +14,11 @@
 
 #include "base/status.h"
 #include "base/units.h"
+#include "projections/sqlite_bets.h"
 #include "projections/sqlite_cursor.h"
 #include "projections/week.h"
 #include "statemachine/event.h"
 
-struct sqlite_check_bet;
 struct sqlite_check_open_row;
 
 struct sqlite_check_week {
@@ -36,11 +36,7 @@ struct sqlite_check_week {
     bool done;                          /* compared up to `seq` */
     struct sqlite_check_open_row *open; /* by id */
     size_t open_count;
-    struct sqlite_check_bet *ring; /* of the replay, by id */
-    size_t ring_capacity;          /* a power of two */
-    size_t ring_first;
-    size_t ring_count;
-    size_t still_open; /* of them */
+    struct sqlite_bets waiting; /* of the replay */
 };
 
 /* Opens the file and takes down its position and its open bets. Errors: as sqlite_file_open_read;

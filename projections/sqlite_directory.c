@@ -61,6 +61,7 @@ void sqlite_directory_close(struct sqlite_directory *directory)
     for (size_t i = 0; i < directory->week_count; i++) {
         sqlite_file_rollback(&directory->weeks[i]->file);
         sqlite_file_close(&directory->weeks[i]->file);
+        sqlite_bets_free(&directory->weeks[i]->waiting);
         free(directory->weeks[i]);
     }
     free(directory->weeks);
@@ -258,9 +259,10 @@ static void forget_absent(struct sqlite_directory *directory, bool main_lost)
 }
 
 /* Made anew, it says how far the week files beside it have come: it catches up with them. */
-static enum status create_main(struct sqlite_directory *directory)
+static enum status create_main(struct sqlite_directory *directory, bool bulk)
 {
     struct sqlite_file *main = &directory->main;
+    main->bulk = bulk && directory->week_count == 0;
     enum status status = sqlite_file_create(main, directory->dir);
     if (status != STATUS_OK) {
         return status;
@@ -315,7 +317,7 @@ static enum status repair_all(struct sqlite_directory *directory,
     if (main_lost) {
         directory->market[0] = '\0';
     }
-    return main_lost ? create_main(directory) : STATUS_OK;
+    return main_lost ? create_main(directory, options->bulk) : STATUS_OK;
 }
 
 static enum status open_all(struct sqlite_directory *directory,

@@ -10,13 +10,15 @@
 
 #include "base/limits.h"
 #include "base/status.h"
+#include "projections/sqlite_bets.h"
 #include "projections/sqlite_file.h"
 #include "projections/sqlite_writer.h"
 
 struct sqlite_week {
     struct sqlite_file file;
-    bool listed;   /* in main.db's weeks */
-    bool archived; /* listed so: the file may be absent */
+    bool listed;                /* in main.db's weeks */
+    bool archived;              /* listed so: the file may be absent */
+    struct sqlite_bets waiting; /* placed, and not in the file yet */
 };
 
 struct sqlite_directory {

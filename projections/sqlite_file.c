@@ -10,6 +10,7 @@
 #include "projections/sqlite_writer.h"
 #include "sqlite_schema_main.h"
 #include "sqlite_schema_week.h"
+#include "sqlite_schema_week_indexes.h"
 
 /* Everything is made again from the journal, so a commit needs no sync of its own: NORMAL keeps the
  * file sound, and a power cut only costs the last transactions. */
@@ -17,6 +18,12 @@
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;"          \
     "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"                      \
     "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;"
+
+/* Nothing is lost with a file that is only being made, so there is no log and no sync: one
+ * transaction from its first row to its last. */
+#define BULK_SETTINGS                                                                              \
+    "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -131072;"            \
+    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;"
 
 void sqlite_file_init_main(struct sqlite_file *file)
 {
@@ -134,25 +141,43 @@ enum status sqlite_file_inspect(struct sqlite_file *file, const char *dir, bool 
     return status;
 }
 
+/* The mark of our files, and the version of their tables. */
+static enum status set_marks(struct sqlite_file *file, int version)
+{
+    char marks[96];
+    snprintf(marks, sizeof(marks), "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+             SQLITE_APPLICATION_ID, version);
+    return sqlite_db_execute(&file->db, marks);
+}
+
+static enum status create_tables(struct sqlite_file *file)
+{
+    enum status status = sqlite_file_begin(file);
+    if (status == STATUS_OK) {
+        status = set_marks(file, file->bulk ? 0 : SQLITE_SCHEMA_VERSION);
+    }
+    if (status == STATUS_OK) {
+        status =
+            sqlite_db_execute(&file->db, file->is_main ? sqlite_schema_main : sqlite_schema_week);
+    }
+    if (status == STATUS_OK && !file->is_main && !file->bulk) {
+        status = sqlite_db_execute(&file->db, sqlite_schema_week_indexes);
+    }
+    if (status == STATUS_OK && file->bulk) {
+        status = sqlite_file_commit(file); /* the version 0 is in the file before any row */
+    }
+    return status == STATUS_OK ? sqlite_file_begin(file) : status;
+}
+
 enum status sqlite_file_create(struct sqlite_file *file, const char *dir)
 {
     enum status status = sqlite_db_open(&file->db, dir, file->name, SQLITE_DB_CREATE);
     if (status != STATUS_OK) {
         return status == STATUS_NOT_FOUND ? STATUS_IO : status; /* the directory is not usable */
     }
-    char marks[96];
-    snprintf(marks, sizeof(marks), "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-             SQLITE_APPLICATION_ID, SQLITE_SCHEMA_VERSION);
-    status = sqlite_db_execute(&file->db, SETTINGS);
+    status = sqlite_db_execute(&file->db, file->bulk ? BULK_SETTINGS : SETTINGS);
     if (status == STATUS_OK) {
-        status = sqlite_file_begin(file);
-    }
-    if (status == STATUS_OK) {
-        status = sqlite_db_execute(&file->db, marks);
-    }
-    if (status == STATUS_OK) {
-        status =
-            sqlite_db_execute(&file->db, file->is_main ? sqlite_schema_main : sqlite_schema_week);
+        status = create_tables(file);
     }
     if (status != STATUS_OK) {
         sqlite_file_rollback(file);
@@ -161,6 +186,33 @@ enum status sqlite_file_create(struct sqlite_file *file, const char *dir)
     }
     file->verdict = SQLITE_FILE_GOOD;
     return STATUS_OK;
+}
+
+enum status sqlite_file_finish_bulk(struct sqlite_file *file)
+{
+    CHECK(file->bulk);
+    enum status status = sqlite_file_begin(file);
+    if (status == STATUS_OK && !file->is_main) {
+        status = sqlite_db_execute(&file->db, sqlite_schema_week_indexes);
+    }
+    if (status == STATUS_OK) {
+        status = sqlite_file_commit(file);
+    }
+    /* The rows first, then the version that says that they are there. */
+    if (status == STATUS_OK) {
+        status = sqlite_db_execute(&file->db, "PRAGMA locking_mode = NORMAL;" SETTINGS);
+    }
+    if (status == STATUS_OK) {
+        status = sqlite_file_begin(file);
+    }
+    if (status == STATUS_OK) {
+        status = set_marks(file, SQLITE_SCHEMA_VERSION);
+    }
+    if (status == STATUS_OK) {
+        status = sqlite_file_commit(file);
+    }
+    file->bulk = status != STATUS_OK;
+    return status;
 }
 
 enum status sqlite_file_begin(struct sqlite_file *file)

@@ -27,6 +27,7 @@ struct sqlite_file {
     struct sqlite_db db;
     char name[WEEK_FILE_BYTES];
     bool is_main;
+    bool bulk;        /* made without indexes and without syncs, see sqlite_file_finish_bulk */
     int64_t start_ms; /* of the week */
     enum sqlite_file_verdict verdict;
     bool in_transaction;
@@ -49,6 +50,10 @@ MUST_USE enum status sqlite_file_inspect(struct sqlite_file *file, const char *d
 /* Makes the file, or fills an ABSENT one that has no tables, and leaves a transaction open: the
  * tables appear with their first rows or not at all. */
 MUST_USE enum status sqlite_file_create(struct sqlite_file *file, const char *dir);
+
+/* Ends the making of a bulk file: its indexes, its version, a sync; from here on it is like any
+ * other. Until then a file is of another version to everybody, and is deleted and made again. */
+MUST_USE enum status sqlite_file_finish_bulk(struct sqlite_file *file);
 
 /* Begins a transaction unless one is open. */
 MUST_USE enum status sqlite_file_begin(struct sqlite_file *file);

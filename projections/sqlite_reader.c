@@ -65,6 +65,31 @@ static enum status deliver(struct sqlite_reader *reader, struct json *json)
     return json->failed ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
+/* The figures of an account and their seq; zeros when it is unknown or nothing is there yet. */
+static enum status find_user(struct sqlite_reader *reader, const uint8_t *account, uint64_t *seq,
+                             struct account_view *view)
+{
+    *seq = 0;
+    *view = (struct account_view){0};
+    struct sqlite3_stmt *row;
+    enum status status = sqlite_reads_main(&reader->reads, READ_USER, &row);
+    if (status != STATUS_OK) {
+        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    }
+    sqlite_db_bind_bytes(row, 1, account, ADDRESS_BYTES);
+    status = sqlite_db_step(&reader->reads.main, row);
+    if (status == STATUS_OK) {
+        *seq = (uint64_t)sqlite_db_i64(row, 0);
+        view->user_id = (uint64_t)sqlite_db_i64(row, 1);
+        view->available_micro = sqlite_db_i64(row, 2);
+        view->held_micro = sqlite_db_i64(row, 3);
+        view->open_bets = (uint32_t)sqlite_db_i64(row, 4);
+    }
+    sqlite_db_reset(row);
+    return sqlite_reads_note(&reader->reads, &reader->reads.main,
+                             status == STATUS_END ? STATUS_DAMAGED : status);
+}
+
 /* --- Bets
  * -------------------------------------------------------------------------------------------- */
 
@@ -141,6 +166,7 @@ struct bet_search {
     struct sqlite_reader *reader;
     uint64_t id; /* 0: by nonce */
     const uint8_t *account;
+    uint64_t user_id; /* its own, 0: it has none */
     const uint8_t *nonce;
     struct bet *bet;
     char *market;
@@ -161,6 +187,7 @@ static enum status search_week(void *context, struct sqlite_reads_week *week)
     } else {
         sqlite_db_bind_bytes(row, 1, search->account, ADDRESS_BYTES);
         sqlite_db_bind_bytes(row, 2, search->nonce, NONCE_BYTES);
+        sqlite_db_bind_i64(row, 5, (int64_t)search->user_id);
     }
     status = sqlite_reads_note(&reader->reads, &week->db, sqlite_db_step(&week->db, row));
     if (status == STATUS_OK && !bet_of_row(row, search->bet, search->market)) {
@@ -189,12 +216,21 @@ enum status sqlite_reader_find_nonce(struct sqlite_reader *reader,
                                      const uint8_t nonce[NONCE_BYTES], uint64_t at_least_seq,
                                      struct bet *bet, char market[LIMIT_MARKET_BYTES + 1])
 {
-    const enum status status = wait_for(reader, at_least_seq);
+    enum status status = wait_for(reader, at_least_seq);
+    uint64_t seq;
+    struct account_view view;
+    if (status == STATUS_OK) {
+        status = find_user(reader, account, &seq, &view);
+    }
     if (status != STATUS_OK) {
         return status;
     }
-    struct bet_search search = {
-        .reader = reader, .account = account, .nonce = nonce, .bet = bet, .market = market};
+    struct bet_search search = {.reader = reader,
+                                .account = account,
+                                .user_id = view.user_id,
+                                .nonce = nonce,
+                                .bet = bet,
+                                .market = market};
     return sqlite_reads_each_week(&reader->reads, READ_WEEKS_DOWN, INT64_MAX, &search, search_week);
 }
 
@@ -227,31 +263,6 @@ enum status sqlite_reader_bet_by_nonce(struct sqlite_reader *reader,
 
 /* --- Accounts
  * ---------------------------------------------------------------------------------------- */
-
-/* The figures of an account and their seq; zeros when it is unknown or nothing is there yet. */
-static enum status find_user(struct sqlite_reader *reader, const uint8_t *account, uint64_t *seq,
-                             struct account_view *view)
-{
-    *seq = 0;
-    *view = (struct account_view){0};
-    struct sqlite3_stmt *row;
-    enum status status = sqlite_reads_main(&reader->reads, READ_USER, &row);
-    if (status != STATUS_OK) {
-        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-    }
-    sqlite_db_bind_bytes(row, 1, account, ADDRESS_BYTES);
-    status = sqlite_db_step(&reader->reads.main, row);
-    if (status == STATUS_OK) {
-        *seq = (uint64_t)sqlite_db_i64(row, 0);
-        view->user_id = (uint64_t)sqlite_db_i64(row, 1);
-        view->available_micro = sqlite_db_i64(row, 2);
-        view->held_micro = sqlite_db_i64(row, 3);
-        view->open_bets = (uint32_t)sqlite_db_i64(row, 4);
-    }
-    sqlite_db_reset(row);
-    return sqlite_reads_note(&reader->reads, &reader->reads.main,
-                             status == STATUS_END ? STATUS_DAMAGED : status);
-}
 
 enum status sqlite_reader_account(struct sqlite_reader *reader,
                                   const uint8_t account[ADDRESS_BYTES], uint64_t at_least_seq,
@@ -357,6 +368,7 @@ static enum status bets_of_week(void *context, struct sqlite_reads_week *week)
     sqlite_db_bind_bytes(rows, 1, page->query->account, ADDRESS_BYTES);
     sqlite_db_bind_i64(rows, 2, page->before_seq);
     sqlite_db_bind_i64(rows, 3, (int64_t)(page->limit - page->rows) + 1);
+    sqlite_db_bind_i64(rows, 5, (int64_t)page->user_id);
     if ((int)state != 0) {
         const char *text = bet_state_text(state);
         sqlite_db_bind_text(rows, 4, text, strlen(text));
@@ -394,6 +406,7 @@ enum status sqlite_reader_bets(struct sqlite_reader *reader,
     if (status != STATUS_OK) {
         return status;
     }
+    page.user_id = view.user_id;
     open_page(reader, seq, "bets");
     status = sqlite_reads_each_week(&reader->reads, READ_WEEKS_DOWN, page.before_seq, &page,
                                     bets_of_week);

@@ -31,14 +31,23 @@ static const char *const main_texts[MAIN_READS] = {
 
 static const char *const week_texts[WEEK_READS] = {
     [READ_BET] = "SELECT " BET_COLUMNS " FROM bets WHERE bet = ?1",
-    [READ_NONCE] = "SELECT " BET_COLUMNS " FROM bets WHERE account = ?1 AND nonce = ?2"
+    /* ?5: the account's user id, 0 when it has none. What it placed before it was opened stands
+     * under user id 0, with that of all such accounts. */
+    [READ_NONCE] = "SELECT " BET_COLUMNS " FROM bets WHERE user_id = ?5 AND ?5 <> 0 AND nonce = ?2"
+                   " UNION ALL SELECT " BET_COLUMNS
+                   " FROM bets WHERE user_id = 0 AND account = ?1 AND nonce = ?2"
                    " ORDER BY bet DESC LIMIT 1",
-    [READ_BETS] = "SELECT " BET_COLUMNS " FROM bets WHERE account = ?1 AND bet < ?2"
+    [READ_BETS] = "SELECT " BET_COLUMNS " FROM bets WHERE user_id = ?5 AND ?5 <> 0 AND bet < ?2"
+                  " UNION ALL SELECT " BET_COLUMNS
+                  " FROM bets WHERE user_id = 0 AND account = ?1 AND bet < ?2"
                   " ORDER BY bet DESC LIMIT ?3",
-    [READ_BETS_STATE] = "SELECT " BET_COLUMNS " FROM bets WHERE account = ?1 AND bet < ?2"
-                        " AND state = ?4 ORDER BY bet DESC LIMIT ?3",
-    [READ_BETS_OPEN] = "SELECT " BET_COLUMNS " FROM bets WHERE account = ?1 AND bet < ?2"
-                       " AND state IN ('accepted', 'confirmed') AND state = ?4"
+    [READ_BETS_STATE] = "SELECT " BET_COLUMNS
+                        " FROM bets WHERE user_id = ?5 AND ?5 <> 0 AND bet < ?2 AND state = ?4"
+                        " UNION ALL SELECT " BET_COLUMNS
+                        " FROM bets WHERE user_id = 0 AND account = ?1 AND bet < ?2 AND state = ?4"
+                        " ORDER BY bet DESC LIMIT ?3",
+    [READ_BETS_OPEN] = "SELECT " BET_COLUMNS " FROM bets WHERE user_id = ?5 AND ?5 <> 0"
+                       " AND bet < ?2 AND state IN ('accepted', 'confirmed') AND state = ?4"
                        " ORDER BY bet DESC LIMIT ?3",
     [READ_LEDGER] = "SELECT " LEDGER_COLUMNS " FROM transaction_ledger" LEDGER_WHERE
                     " ORDER BY seq DESC, line DESC LIMIT ?6",
@@ -48,7 +57,8 @@ static const char *const week_texts[WEEK_READS] = {
         "SELECT " LEDGER_COLUMNS
         " FROM transaction_ledger INDEXED BY ledger_by_reference" LEDGER_WHERE
         " AND ref_type = ?7 AND ref_id = ?8 ORDER BY seq DESC, line DESC LIMIT ?6",
-    [READ_LEDGER_ID] = "SELECT " LEDGER_COLUMNS " FROM transaction_ledger" LEDGER_WHERE
+    [READ_LEDGER_ID] = "SELECT " LEDGER_COLUMNS
+                       " FROM transaction_ledger INDEXED BY ledger_by_reference" LEDGER_WHERE
                        " AND ref_id = ?8 ORDER BY seq DESC, line DESC LIMIT ?6",
     [READ_COLUMN] = ("SELECT seq, column_ms, band_e4, state, reason, price, band, ticks, bets,"
                      " stakes, paid FROM columns WHERE column_ms = ?1"),

@@ -12,17 +12,14 @@
 
 struct sqlite3_stmt;
 struct sqlite_file;
+struct sqlite_user;
 
 enum sqlite_rows_statement {
     ROWS_MAIN_APPLIED,
     ROWS_WEEK_APPLIED,
     ROWS_MAIN_UNTIL,
     ROWS_USER,
-    ROWS_AVAILABLE_DOWN,
-    ROWS_AVAILABLE_UP,
-    ROWS_HELD_DOWN,
-    ROWS_HELD_UP,
-    ROWS_OPEN_BETS,
+    ROWS_PUT_USER,
     ROWS_CONFIG,
     ROWS_META,
     ROWS_WEEK,
@@ -48,17 +45,9 @@ MUST_USE enum status sqlite_rows_statement(struct sqlite_file *file,
 MUST_USE enum status sqlite_rows_open_user(struct sqlite_file *file, uint64_t id,
                                            const uint8_t *account);
 
-/* Moves the posting's amount on available or held. Unchanged when the user is another one, when a
- * deduction finds too little, or when the result is not the posting's balance_after. */
-MUST_USE enum status sqlite_rows_move(struct sqlite_file *file, const struct posting *posting,
-                                      bool *changed);
-
-MUST_USE enum status sqlite_rows_open_bets(struct sqlite_file *file, uint64_t user_id, int delta,
-                                           bool *changed);
-
-/* The user's figures for a message; *found false when there is no such user. */
-MUST_USE enum status sqlite_rows_find_user(struct sqlite_file *file, uint64_t id, bool *found,
-                                           int64_t *balance_micro, int64_t *held_micro);
+/* Unchanged when the row is not as `user` says that it is stored. */
+MUST_USE enum status sqlite_rows_put_user(struct sqlite_file *file, const struct sqlite_user *user,
+                                          bool *changed);
 
 MUST_USE enum status sqlite_rows_config(struct sqlite_file *file, uint64_t epoch, uint64_t seq,
                                         int64_t at_ms, const char *body);

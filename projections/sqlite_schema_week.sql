@@ -15,26 +15,25 @@ CREATE TABLE bets (
     config INTEGER NOT NULL,
     mult INTEGER,
     payout INTEGER,
-    paid INTEGER,
     state TEXT NOT NULL,
     reason TEXT,
     nonce BLOB NOT NULL,                    -- 16 bytes
     session INTEGER,
     accepted_at INTEGER,
-    accepted_seq INTEGER,
     priced_at INTEGER,
     priced_seq INTEGER,
-    tick INTEGER,
+    tick_age INTEGER,                       -- priced_at less the time of the pricing tick
     price INTEGER,
     settled_at INTEGER,
     settled_seq INTEGER,
-    settle_price INTEGER
+    settle_price INTEGER,
+    -- What follows from the others takes no room.
+    tick INTEGER GENERATED ALWAYS AS (priced_at - tick_age) VIRTUAL,
+    accepted_seq INTEGER GENERATED ALWAYS AS (iif(accepted_at IS NULL, NULL, bet)) VIRTUAL,
+    paid INTEGER GENERATED ALWAYS AS (
+        CASE state WHEN 'won' THEN payout WHEN 'void' THEN stake WHEN 'lost' THEN 0
+                   WHEN 'rejected' THEN 0 END) VIRTUAL
 ) STRICT;
-
-CREATE INDEX bets_by_cell ON bets (market, column_ms, price_lo, price_hi);
-CREATE INDEX bets_by_nonce ON bets (account, nonce);
-CREATE INDEX bets_by_account ON bets (account, bet);
-CREATE INDEX bets_open ON bets (account) WHERE state IN ('accepted', 'confirmed');
 
 CREATE TABLE columns (
     column_ms INTEGER PRIMARY KEY,
@@ -63,10 +62,6 @@ CREATE TABLE transaction_ledger (
     at INTEGER NOT NULL,
     PRIMARY KEY (seq, line)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX ledger_by_user ON transaction_ledger (user_id, seq, line);
-CREATE INDEX ledger_by_reference ON transaction_ledger (ref_type, ref_id);
-CREATE INDEX ledger_by_time ON transaction_ledger (at);
 
 -- closed: a later week runs and no bet of this one is open; the file is never written again.
 -- main_seq: what main.db stood at when this was written; it is never behind it, unless it was replaced by

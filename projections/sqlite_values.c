@@ -62,10 +62,10 @@ void sqlite_values_bet(const char *market, const struct bet *bet,
         i64_or_null((int64_t)bet->accepted_seq),
         i64_or_null(bet->mult_centi),
         i64_or_null(bet->payout_micro),
-        /* Known, also as 0, when the bet is over. */
-        open ? i64_or_null(0) : sqlite_value_i64(bet->paid_micro),
         sqlite_value_text(bet_state_text(bet->state)),
         reason_of(bet->reason),
+        /* Known, also as 0, when the bet is over. */
+        open ? i64_or_null(0) : sqlite_value_i64(bet->paid_micro),
         i64_or_null(bet->priced_at_ms),
         i64_or_null((int64_t)bet->priced_seq),
         i64_or_null(bet->tick_ms),

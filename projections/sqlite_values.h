@@ -26,15 +26,15 @@ struct sqlite_value {
 /* The columns of each table in the order of the values below; keys first. */
 #define SQLITE_BET_FIXED     15 /* these never change; the rest follows the bet's life */
 #define SQLITE_BET_VALUES    27
-#define SQLITE_BET_STATE     18 /* the two texts among the later ones */
-#define SQLITE_BET_REASON    19
+#define SQLITE_BET_STATE     17 /* the two texts among the later ones */
+#define SQLITE_BET_REASON    18
 #define SQLITE_LEDGER_VALUES 9
 #define SQLITE_COLUMN_VALUES 12
 #define SQLITE_CONFIG_VALUES 4
 #define SQLITE_WEEK_VALUES   2
 #define SQLITE_BET_COLUMNS                                                                         \
     "bet, user_id, account, market, column_ms, band, price_lo, price_hi, stake, min_mult,"         \
-    " config, nonce, session, accepted_at, accepted_seq, mult, payout, paid, state, reason,"       \
+    " config, nonce, session, accepted_at, accepted_seq, mult, payout, state, reason, paid,"       \
     " priced_at, priced_seq, tick, price, settled_at, settled_seq, settle_price"
 #define SQLITE_LEDGER_COLUMNS                                                                      \
     "seq, line, account, user_id, amount, balance_after, ref_type, ref_id, at"

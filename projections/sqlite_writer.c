@@ -11,9 +11,12 @@
 #include "base/json.h"
 #include "projections/shapes.h"
 #include "projections/sqlite_directory.h"
+#include "projections/sqlite_users.h"
 
 struct sqlite_writer {
     struct sqlite_directory directory;
+    struct sqlite_users users;
+    bool bulk;          /* rows of open bets wait in memory, files have no indexes yet */
     uint64_t next_seq;  /* the record that must come next; 0: any up to applied + 1 */
     enum status halted; /* STATUS_OK while it works */
     char error[SQLITE_WRITER_TEXT_BYTES];
@@ -41,6 +44,7 @@ enum status sqlite_writer_open(const char *dir, const struct sqlite_writer_optio
         free(made);
         return status;
     }
+    made->bulk = made->directory.main.bulk;
     *writer = made;
     return STATUS_OK;
 }
@@ -59,6 +63,7 @@ void sqlite_writer_close(struct sqlite_writer *writer)
 {
     if (writer != NULL) {
         sqlite_directory_close(&writer->directory);
+        sqlite_users_free(&writer->users);
         free(writer);
     }
 }
@@ -105,6 +110,22 @@ static bool wants(const struct sqlite_file *file, uint64_t seq)
     return !file->closed && file->applied_seq < seq;
 }
 
+/* Writes the users that were changed since the last time. */
+static enum status flush_users(struct sqlite_writer *writer)
+{
+    struct sqlite_file *main = &writer->directory.main;
+    const struct sqlite_user *strange = NULL;
+    const enum status status = sqlite_users_flush(&writer->users, main, &strange);
+    if (status == STATUS_MISMATCH && strange != NULL) {
+        return fail(writer, status,
+                    "user %" PRIu64 " in main.db was changed by somebody else: balance %" PRId64
+                    ", held %" PRId64 " and %" PRId64 " open bets were written last",
+                    strange->id, strange->stored_balance_micro, strange->stored_held_micro,
+                    strange->stored_open_bets);
+    }
+    return pass(writer, main, status);
+}
+
 /* Makes the file of a week at its first record, with the balances of this moment. */
 static enum status create_week(struct sqlite_writer *writer, const struct outbox_record *record,
                                struct sqlite_week **week)
@@ -122,9 +143,14 @@ static enum status create_week(struct sqlite_writer *writer, const struct outbox
         return fail(writer, STATUS_NO_MEMORY, "no memory left");
     }
     struct sqlite_file *file = &(*week)->file;
+    file->bulk = writer->bulk;
     enum status status = sqlite_file_create(file, directory->dir);
     if (status != STATUS_OK) {
         return pass(writer, file, status);
+    }
+    status = flush_users(writer); /* the OPENING rows are made from the table */
+    if (status != STATUS_OK) {
+        return status;
     }
     status = sqlite_rows_opening(&directory->main, file);
     return pass(writer, file->db.error[0] != '\0' ? file : &directory->main, status);
@@ -157,20 +183,13 @@ static enum status enter_week(struct step *step)
 }
 
 /* Money does not agree: says how, with all figures. */
-static enum status report_move(struct step *step, const struct posting *posting)
+static enum status report_move(struct step *step, const struct posting *posting,
+                               const struct sqlite_user *user)
 {
     struct sqlite_writer *writer = step->writer;
-    bool found;
-    int64_t balance_micro;
-    int64_t held_micro;
-    const enum status status = sqlite_rows_find_user(&writer->directory.main, posting->user_id,
-                                                     &found, &balance_micro, &held_micro);
-    if (status != STATUS_OK) {
-        return pass(writer, &writer->directory.main, status);
-    }
     char account[ADDRESS_TEXT_BYTES + 1];
     address_format(account, posting->address);
-    if (!found) {
+    if (user == NULL) {
         return fail(writer, STATUS_MISMATCH,
                     "seq %" PRIu64 ": user %" PRIu64 " (%s) is not in main.db", step->record->seq,
                     posting->user_id, account);
@@ -180,25 +199,37 @@ static enum status report_move(struct step *step, const struct posting *posting)
                 "seq %" PRIu64 ": %s of user %" PRIu64 " (%s) is %" PRId64
                 " in main.db; the posting of %" PRId64 " (%s) must leave %" PRId64,
                 step->record->seq, held ? "held" : "available", posting->user_id, account,
-                held ? held_micro : balance_micro, posting->amount_micro,
+                held ? user->held_micro : user->balance_micro, posting->amount_micro,
                 ref_type_text(posting->ref_type), posting->balance_after_micro);
+}
+
+/* What the state machine decided in memory must be possible here as well, and must give the
+ * balance that it says. */
+static enum status move_money(struct step *step, const struct posting *posting)
+{
+    struct sqlite_writer *writer = step->writer;
+    struct sqlite_file *main = &writer->directory.main;
+    struct sqlite_user *user;
+    const enum status status = sqlite_users_find(&writer->users, main, posting->user_id, &user);
+    if (status != STATUS_OK) {
+        return pass(writer, main, status);
+    }
+    if (user == NULL || !sqlite_users_move(user, posting)) {
+        return report_move(step, posting, user);
+    }
+    return pass(writer, main, sqlite_users_mark(&writer->users, user));
 }
 
 static enum status apply_posting(struct step *step, const struct posting *posting)
 {
-    struct sqlite_file *main = &step->writer->directory.main;
     const bool available = posting->account == LEDGER_AVAILABLE;
     if (!available && posting->account != LEDGER_HELD) {
         return STATUS_OK; /* the house's side is in the journal alone */
     }
     if (step->into_main) {
-        bool changed = false;
-        const enum status status = sqlite_rows_move(main, posting, &changed);
+        const enum status status = move_money(step, posting);
         if (status != STATUS_OK) {
-            return pass(step->writer, main, status);
-        }
-        if (!changed) {
-            return report_move(step, posting);
+            return status;
         }
     }
     struct sqlite_file *file = &step->week->file;
@@ -241,8 +272,9 @@ static enum status write_bet(struct step *step, const struct event *event)
     if (!wants(file, seq)) {
         return STATUS_OK;
     }
-    if (fresh) {
-        return pass(writer, file, sqlite_rows_insert_bet(file, writer->directory.market, bet));
+    /* What a bet goes through within a transaction is one row, written at its end. */
+    if (fresh || sqlite_bets_find(&week->waiting, bet->bet) != NULL) {
+        return pass(writer, file, sqlite_bets_put(&week->waiting, bet));
     }
     bool changed = false;
     const enum status status = sqlite_rows_update_bet(file, bet, &changed);
@@ -254,22 +286,33 @@ static enum status write_bet(struct step *step, const struct event *event)
     return pass(writer, file, status);
 }
 
+static enum status count_open_bet(struct step *step, const struct bet *bet, int delta)
+{
+    struct sqlite_writer *writer = step->writer;
+    struct sqlite_file *main = &writer->directory.main;
+    struct sqlite_user *user;
+    const enum status status = sqlite_users_find(&writer->users, main, bet->user_id, &user);
+    if (status != STATUS_OK) {
+        return pass(writer, main, status);
+    }
+    if (user == NULL || user->open_bets + delta < 0) {
+        return fail(writer, STATUS_MISMATCH,
+                    "seq %" PRIu64 ": user %" PRIu64
+                    " has no open bet in main.db to make bet %" PRIu64 " %s",
+                    step->record->seq, bet->user_id, bet->bet, bet_state_text(bet->state));
+    }
+    user->open_bets += delta;
+    return pass(writer, main, sqlite_users_mark(&writer->users, user));
+}
+
 static enum status apply_bet(struct step *step, const struct event *event)
 {
-    struct sqlite_file *main = &step->writer->directory.main;
     const struct bet *bet = event->of.bet;
     const int delta = open_bets_delta(step, event);
     if (step->into_main && delta != 0) {
-        bool changed = false;
-        const enum status status = sqlite_rows_open_bets(main, bet->user_id, delta, &changed);
+        const enum status status = count_open_bet(step, bet, delta);
         if (status != STATUS_OK) {
-            return pass(step->writer, main, status);
-        }
-        if (!changed) {
-            return fail(step->writer, STATUS_MISMATCH,
-                        "seq %" PRIu64 ": user %" PRIu64
-                        " has no open bet in main.db to make bet %" PRIu64 " %s",
-                        step->record->seq, bet->user_id, bet->bet, bet_state_text(bet->state));
+            return status;
         }
     }
     const enum status status = write_bet(step, event);
@@ -356,8 +399,9 @@ static enum status open_accounts(struct step *step)
         if (item->kind != OUTBOX_EVENT || item->of.event.kind != EVENT_ACCOUNT_OPENED) {
             continue;
         }
-        const enum status status = sqlite_rows_open_user(main, item->of.event.of.account.user_id,
-                                                         item->of.event.of.account.address);
+        const enum status status =
+            sqlite_users_open(&step->writer->users, main, item->of.event.of.account.user_id,
+                              item->of.event.of.account.address);
         if (status != STATUS_OK) {
             return pass(step->writer, main, status);
         }
@@ -447,6 +491,9 @@ static enum status apply_outbox(struct sqlite_writer *writer, const struct outbo
 
 static enum status begin_all(struct sqlite_writer *writer)
 {
+    if (!writer->bulk) { /* which is one transaction from begin to end */
+        sqlite_users_begin(&writer->users);
+    }
     struct sqlite_directory *directory = &writer->directory;
     enum status status = pass(writer, &directory->main, sqlite_file_begin(&directory->main));
     for (size_t i = 0; status == STATUS_OK && i < directory->week_count; i++) {
@@ -458,16 +505,37 @@ static enum status begin_all(struct sqlite_writer *writer)
     return status;
 }
 
+/* Writes the bets that wait: all of them, or in bulk mode those that are over, in the order of ids,
+ * so that a row is written once and its page for good. */
+static enum status flush_bets(struct sqlite_writer *writer, struct sqlite_week *week, bool open_too)
+{
+    struct sqlite_bets *waiting = &week->waiting;
+    while (waiting->count > 0 && (open_too || sqlite_bets_at(waiting, 0)->over)) {
+        const enum status status = sqlite_rows_insert_bet(&week->file, writer->directory.market,
+                                                          &sqlite_bets_at(waiting, 0)->bet);
+        if (status != STATUS_OK) {
+            return pass(writer, &week->file, status);
+        }
+        sqlite_bets_drop_first(waiting);
+    }
+    return STATUS_OK;
+}
+
 /* Marks one week up to the last record, and closes it when it is over and nothing in it is open. */
-static enum status finish_week(struct sqlite_writer *writer, struct sqlite_file *file,
+static enum status finish_week(struct sqlite_writer *writer, struct sqlite_week *week,
                                const struct outbox *last, int64_t current_ms)
 {
+    struct sqlite_file *file = &week->file;
+    enum status status = flush_bets(writer, week, !writer->bulk);
     bool any_open = true;
-    if (file->start_ms < current_ms) {
-        const enum status status = sqlite_rows_any_open_bet(file, &any_open);
-        if (status != STATUS_OK) {
-            return pass(writer, file, status);
+    if (status == STATUS_OK && file->start_ms < current_ms) {
+        any_open = week->waiting.count > 0;
+        if (!file->bulk) {
+            status = pass(writer, file, sqlite_rows_any_open_bet(file, &any_open));
         }
+    }
+    if (status != STATUS_OK) {
+        return status;
     }
     return pass(writer, file,
                 sqlite_file_set_applied(file, outbox_last_seq(last), outbox_digest(last), !any_open,
@@ -484,12 +552,15 @@ static enum status finish_all(struct sqlite_writer *writer, const struct outbox 
     const int64_t current_ms = week_start_ms(record->time_ms);
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < directory->week_count; i++) {
-        struct sqlite_file *file = &directory->weeks[i]->file;
-        if (is_written(file) && file->applied_seq < outbox_last_seq(last)) {
-            status = finish_week(writer, file, last, current_ms);
+        struct sqlite_week *week = directory->weeks[i];
+        if (is_written(&week->file) && week->file.applied_seq < outbox_last_seq(last)) {
+            status = finish_week(writer, week, last, current_ms);
         }
     }
     struct sqlite_file *main = &directory->main;
+    if (status == STATUS_OK) {
+        status = flush_users(writer);
+    }
     if (status == STATUS_OK && main->applied_seq < outbox_last_seq(last)) {
         status = pass(
             writer, main,
@@ -505,12 +576,16 @@ static enum status commit_all(struct sqlite_writer *writer)
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < directory->week_count; i++) {
         struct sqlite_file *file = &directory->weeks[i]->file;
-        status = pass(writer, file, sqlite_file_commit(file));
+        if (!file->bulk) {
+            status = pass(writer, file, sqlite_file_commit(file));
+        } else if (file->closed) {
+            status = pass(writer, file, sqlite_file_finish_bulk(file));
+        }
         if (status == STATUS_OK && file->closed) {
             sqlite_file_close(file);
         }
     }
-    return status == STATUS_OK
+    return status == STATUS_OK && !directory->main.bulk
                ? pass(writer, &directory->main, sqlite_file_commit(&directory->main))
                : status;
 }
@@ -550,6 +625,46 @@ enum status sqlite_writer_apply_many(struct sqlite_writer *writer, struct outbox
 enum status sqlite_writer_apply(struct sqlite_writer *writer, struct outbox *outbox)
 {
     return sqlite_writer_apply_many(writer, &outbox, 1);
+}
+
+/* One file after the other; main.db last, as always. */
+static enum status finish_files(struct sqlite_writer *writer, void *context,
+                                void (*progress)(void *context, const char *file))
+{
+    struct sqlite_directory *directory = &writer->directory;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < directory->week_count; i++) {
+        struct sqlite_week *week = directory->weeks[i];
+        if (!week->file.bulk) {
+            continue;
+        }
+        if (progress != NULL) {
+            progress(context, week->file.name);
+        }
+        status = flush_bets(writer, week, true);
+        if (status == STATUS_OK) {
+            status = pass(writer, &week->file, sqlite_file_finish_bulk(&week->file));
+        }
+    }
+    return status == STATUS_OK
+               ? pass(writer, &directory->main, sqlite_file_finish_bulk(&directory->main))
+               : status;
+}
+
+enum status sqlite_writer_finish_bulk(struct sqlite_writer *writer, void *context,
+                                      void (*progress)(void *context, const char *file))
+{
+    if (writer->halted != STATUS_OK || !writer->bulk) {
+        return writer->halted;
+    }
+    const enum status status = finish_files(writer, context, progress);
+    if (status == STATUS_OK) {
+        writer->bulk = false;
+    } else {
+        writer->halted = status;
+        rollback_all(writer);
+    }
+    return status;
 }
 
 enum status sqlite_writer_mark_archived(struct sqlite_writer *writer, int64_t week_ms,

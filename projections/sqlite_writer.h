@@ -46,6 +46,10 @@ struct sqlite_writer_options {
     /* Removes what cannot be used, to be rebuilt by replay: other versions are deleted, damaged
      * files are renamed to NAME.damaged. False: report and leave everything as it is. */
     bool repair;
+    /* For a directory without any of the files: makes them as fast as can be, without indexes and
+     * logs, until sqlite_writer_finish_bulk. What is there before that counts as nothing: the next
+     * open makes it anew. Without effect where there are files. */
+    bool bulk;
     /* Runs SQLite's quick_check on the files that are still written (costs a read of them). */
     bool check_pages;
 };
@@ -85,6 +89,12 @@ bool sqlite_writer_ends_at(const struct sqlite_writer_report *report, uint64_t s
 MUST_USE enum status sqlite_writer_apply_many(struct sqlite_writer *writer,
                                               struct outbox *const *outboxes, size_t count);
 MUST_USE enum status sqlite_writer_apply(struct sqlite_writer *writer, struct outbox *outbox);
+
+/* Ends the bulk mode: what is still open is written, indexes are made. `progress` (may be NULL) is
+ * called before each file with its name, on the caller's thread. Afterwards the writer goes on as
+ * any other. Nothing happens in a writer that has none. Errors: as sqlite_writer_apply_many. */
+MUST_USE enum status sqlite_writer_finish_bulk(struct sqlite_writer *writer, void *context,
+                                               void (*progress)(void *context, const char *file));
 
 /* Why the writer is halted, one line; "" while it is not. Lives as long as the writer. */
 const char *sqlite_writer_error(const struct sqlite_writer *writer);

@@ -108,7 +108,7 @@ static int run(const struct option_row *rows, const struct moment *to)
         return offline_fail("replay", status, "");
     }
     struct replay_result result;
-    status = out != NULL ? rebuild_run(applier, data_dir, out, &options, &result)
+    status = out != NULL ? rebuild_run(applier, data_dir, out, &options, progress_note, &result)
                          : replay_run(applier, data_dir, &options, &result);
     const double seconds = progress_seconds(&progress);
     progress_finish(&progress);

@@ -56,6 +56,17 @@ void progress_update(void *context, uint64_t records, uint64_t done_bytes, uint6
     fflush(stderr);
 }
 
+void progress_note(void *context, const char *file)
+{
+    struct progress *progress = context;
+    if (progress->shown) {
+        fprintf(stderr, "\r%s: indexes of %s, %.0f s so far\033[K", progress->label, file,
+                progress_seconds(progress));
+        fflush(stderr);
+        progress->drawn = true;
+    }
+}
+
 void progress_finish(struct progress *progress)
 {
     if (progress->drawn) {

@@ -19,6 +19,9 @@ void progress_start(struct progress *progress, const char *label);
 /* Draws at most every 100 ms. Fits the progress hook of replay_run (context: the progress). */
 void progress_update(void *progress, uint64_t records, uint64_t done_bytes, uint64_t total_bytes);
 
+/* A line in place of the bar for work whose end cannot be told: "replay: indexes of FILE". */
+void progress_note(void *progress, const char *file);
+
 /* Wipes the bar, so that results begin on a clean line. */
 void progress_finish(struct progress *progress);
 

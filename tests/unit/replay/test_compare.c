@@ -22,7 +22,8 @@ static void build(const struct sample *sample, uint64_t to_seq)
     struct replay_result result;
     const struct replay_options options = {.to_seq = to_seq};
     assert_int_equal(applier_open(&sample_limits, &applier), STATUS_OK);
-    assert_int_equal(rebuild_run(applier, sample->dir, sample->dir, &options, &result), STATUS_OK);
+    assert_int_equal(rebuild_run(applier, sample->dir, sample->dir, &options, NULL, &result),
+                     STATUS_OK);
     assert_int_equal(applier_seq(applier), to_seq != 0 ? to_seq : sample->records);
     applier_free(applier);
 }
