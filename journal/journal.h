@@ -72,9 +72,8 @@ struct journal_report {
 
 /* What can be done about damage; ends every reason that names some. */
 #define JOURNAL_ADVICE                                                                             \
-    "copy the directory aside, look at the copy with 'tapline verify' and 'tapline inspect', "     \
-    "then "                                                                                        \
-    "put back journal/ from a backup of yours"
+    "copy the directory aside, look at it with 'tapline verify' and 'tapline inspect', then put "  \
+    "back journal/ from a backup, or keep what is sound by 'tapline recover'"
 
 /* The end of the durable journal: the last seq and the RFC 6962 tree head over records 1..seq. */
 struct journal_head {

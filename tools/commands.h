@@ -26,5 +26,6 @@ int command_whatif(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_account(int argc, char **argv);
 int command_explain(int argc, char **argv);
+int command_recover(int argc, char **argv);
 
 #endif

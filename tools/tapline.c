@@ -23,6 +23,7 @@ static const struct command commands[] = {
     {"whatif", command_whatif, "the taps again under another market configuration"},
     {"diff", command_diff, "compares two journals and the states they lead to"},
     {"account", command_account, "shows an account as of any moment"},
+    {"recover", command_recover, "keeps what is sound of a damaged journal"},
 #ifdef TAPLINE_HAS_ADMIN
     {"admin", command_admin, "operator commands to a running server"},
 #endif

@@ -237,6 +237,28 @@ static enum status memory_close(void *context, struct disk_file *file)
     return leave(disk, STATUS_OK);
 }
 
+/* Directories are what names begin with. False: no name begins so. What a power cut leaves of them
+ * is not modelled. */
+static bool rename_directory(struct memory_disk *disk, const char *from, const char *to)
+{
+    const size_t length = strlen(from);
+    bool found = false;
+    for (int i = 0; i < MEMORY_FILES_MAX; i++) {
+        struct memory_file *file = &disk->files[i];
+        if (!file->used || strncmp(file->name, from, length) != 0 || file->name[length] != '/') {
+            continue;
+        }
+        char name[sizeof file->name];
+        CHECK(strlen(to) + strlen(file->name + length) < sizeof name);
+        strcpy(name, to);
+        strcat(name, file->name + length);
+        strcpy(file->name, name);
+        disk->changes++;
+        found = true;
+    }
+    return found;
+}
+
 static enum status memory_rename(void *context, const char *from, const char *to)
 {
     struct memory_disk *disk = context;
@@ -244,9 +266,8 @@ static enum status memory_rename(void *context, const char *from, const char *to
     const int index = find(disk, from);
     const int other = find(disk, to);
     if (status == STATUS_OK && index < 0) {
-        status = STATUS_NOT_FOUND;
-    }
-    if (status == STATUS_OK) {
+        status = rename_directory(disk, from, to) ? STATUS_OK : STATUS_NOT_FOUND;
+    } else if (status == STATUS_OK) {
         if (other >= 0) {
             disk->files[other].name[0] = '\0';
         }
