@@ -185,15 +185,20 @@ static enum status make_folder(const struct disk *disk, const char *data_dir, co
     return status == STATUS_OK ? disk->sync_directory(disk->context, data_dir) : status;
 }
 
-/* Removes all but the newest. One that stays because it cannot be removed is tried again by the
- * next: it costs room, and nothing else. */
-static void remove_old(const struct disk *disk, const char *data_dir)
+/* Removes all but the newest up to `newest_seq`; what is beyond is not of this journal, takes no
+ * place from those that are, and is left to a person. One that cannot be removed is tried again by
+ * the next: it costs room, and nothing else. */
+static void remove_old(const struct disk *disk, const char *data_dir, uint64_t newest_seq)
 {
     struct snapshot_list list;
+    size_t kept = 0;
     if (snapshot_list(disk, data_dir, &list) != STATUS_OK) {
         return;
     }
-    for (size_t i = SNAPSHOT_KEPT; i < list.count; i++) {
+    for (size_t i = 0; i < list.count; i++) {
+        if (list.seqs[i] > newest_seq || ++kept <= SNAPSHOT_KEPT) {
+            continue;
+        }
         char name[SNAPSHOT_NAME_BYTES];
         char path[PATH_BYTES];
         snapshot_name(list.seqs[i], name);
@@ -238,7 +243,7 @@ enum status snapshot_write(const struct disk *disk, const char *data_dir,
     if (status != STATUS_OK) {
         return say(problem, status, "%s", disk_problem(disk, status));
     }
-    remove_old(disk, data_dir);
+    remove_old(disk, data_dir, applier_seq(applier));
     return STATUS_OK;
 }
 

@@ -21,6 +21,7 @@
     "  rules VERSION  the rules of the game from the next record on; there is no way back\n"       \
     "  drain          refuse new bets; open bets run on; end the server with SIGTERM\n"            \
     "  status         breaker, feeds, house\n"                                                     \
+    "  snapshot       write the state to a file now; prints its seq and name when it is durable\n" \
     "Prints {\"seq\"} once the input is durable, or the error object.\n"                           \
     "Exit codes: 0 done; 1 refused; 64 usage, or no server at the socket"
 
@@ -113,7 +114,8 @@ static int fill(struct json *json, const struct options *options)
         member(json, "version", count > 1 ? options->positional[1] : NULL);
         return count == 2 ? 0 : usage("rules wants one VERSION");
     }
-    if (strcmp(command, "drain") == 0 || strcmp(command, "status") == 0) {
+    if (strcmp(command, "drain") == 0 || strcmp(command, "status") == 0 ||
+        strcmp(command, "snapshot") == 0) {
         member(json, "op", command);
         return count == 1 ? 0 : usage("unexpected argument");
     }

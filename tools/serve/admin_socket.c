@@ -9,6 +9,8 @@
  *   {"op":"drain"}                                                           -> {"seq":...} of the
  * state
  *   {"op":"status"}                                                          -> as GET /v1/status
+ *   {"op":"snapshot"}                 ->
+ * {"seq":"500000","file":"snapshots/00000000000000500000.snap"}
  *
  * or {"error":{...}}. The operator's name is that of the peer's user id. */
 #define _GNU_SOURCE /* struct ucred */
@@ -26,6 +28,7 @@
 #include "base/text.h"
 #include "ingress/market_file.h"
 #include "ingress/strict_json.h"
+#include "tools/serve/keeper.h"
 #include "tools/serve/server.h"
 
 #define ADMIN_CONNECTIONS 16
@@ -268,6 +271,42 @@ static void send_request(struct admin_connection *connection, const struct stric
     taps_submit(server, request);
 }
 
+/* The keeper tells when it is durable; further lines of the connection wait until then. */
+static void ask_snapshot(struct admin_connection *connection)
+{
+    if (keeper_ask(connection->admin->server->keeper, connection->id)) {
+        connection->waiting = true;
+    } else {
+        send_refusal(connection, REFUSAL_OVERLOADED, "too many wait for a snapshot already");
+    }
+}
+
+void admin_socket_kept(struct server *server, const struct keeper_answer *answer)
+{
+    struct admin_connection *connection =
+        server->admin == NULL ? NULL : find(server->admin, answer->ticket);
+    if (connection == NULL) {
+        return;
+    }
+    if (answer->status == STATUS_OK) {
+        char file[sizeof(answer->name) + sizeof(SNAPSHOT_FOLDER)];
+        struct json json = {0};
+        snprintf(file, sizeof(file), "%s/%s", SNAPSHOT_FOLDER, answer->name);
+        json_open(&json, '{');
+        json_key(&json, "seq");
+        json_u64(&json, answer->seq);
+        json_key(&json, "file");
+        json_string(&json, file);
+        json_close(&json, '}');
+        send_line(connection, &json);
+        json_text_free(&json);
+    } else {
+        send_refusal(connection, REFUSAL_INTERNAL, answer->problem);
+    }
+    connection->waiting = false;
+    next_line(connection);
+}
+
 static void run_op(struct admin_connection *connection, const struct strict_json *json)
 {
     struct server *server = connection->admin->server;
@@ -293,6 +332,8 @@ static void run_op(struct admin_connection *connection, const struct strict_json
     } else if (strcmp(name, "drain") == 0) {
         server_drain(server);
         send_seq(connection, server->board.market.seq);
+    } else if (strcmp(name, "snapshot") == 0) {
+        ask_snapshot(connection);
     } else if (strcmp(name, "status") == 0) {
         struct json status = {0};
         publish_status(server, &status);

@@ -14,6 +14,9 @@
     "  73 journal input/output error; 74 journal damaged or shorter than its witnesses;\n"         \
     "  75 data directory in use"
 
+#define SNAPSHOT_EVERY_MAX 1000000000
+#define CHECK_EVERY_MAX_S  (365 * 86400)
+
 enum row {
     ROW_DATA,
     ROW_LISTEN,
@@ -27,6 +30,8 @@ enum row {
     ROW_TRUST_PROXY,
     ROW_SEGMENT_BYTES,
     ROW_VERIFY_THREADS,
+    ROW_SNAPSHOT_EVERY,
+    ROW_CHECK_EVERY,
     ROW_PRINT_CONFIG,
     ROW_COUNT
 };
@@ -122,6 +127,16 @@ static int take_options(const struct option_row *rows, struct server_options *op
                            rows[ROW_VERIFY_THREADS].value);
     }
     options->verify_threads = (unsigned)threads;
+    if (!options_positive(rows[ROW_SNAPSHOT_EVERY].value, &options->snapshot_every) ||
+        options->snapshot_every > SNAPSHOT_EVERY_MAX) {
+        return usage_error("--snapshot-every wants 1 to 1000000000 records, not '%s'",
+                           rows[ROW_SNAPSHOT_EVERY].value);
+    }
+    if (!options_positive(rows[ROW_CHECK_EVERY].value, &options->check_every_s) ||
+        options->check_every_s > CHECK_EVERY_MAX_S) {
+        return usage_error("--check-every wants 1 to 31536000 seconds, not '%s'",
+                           rows[ROW_CHECK_EVERY].value);
+    }
     return 0;
 }
 
@@ -154,6 +169,11 @@ int command_serve(int argc, char **argv)
                                          "size of a journal segment (default 67108864)"),
         [ROW_VERIFY_THREADS] = OPTION_ROW("verify-threads", OPTION_TEXT, "N", NULL,
                                           "threads that check signatures (default: cores - 1)"),
+        [ROW_SNAPSHOT_EVERY] = OPTION_ROW("snapshot-every", OPTION_TEXT, "RECORDS", "500000",
+                                          "records between two snapshots of the state"),
+        [ROW_CHECK_EVERY] = OPTION_ROW("check-every", OPTION_TEXT, "SECONDS", "86400",
+                                       "time between two checks of journal and SQLite; the first "
+                                       "after 600 s at most"),
         [ROW_PRINT_CONFIG] = OPTION_ROW("print-config", OPTION_FLAG, NULL, NULL,
                                         "print the options as an INI file and end"),
     };

@@ -67,22 +67,6 @@ static const struct history_entry *add(struct history *history, uint64_t seq,
     return entry;
 }
 
-struct teller {
-    struct history *history;
-    void *context;
-    void (*told)(void *context, const struct history_entry *entry);
-    struct json json;
-};
-
-static void tell(struct teller *teller, uint64_t seq, const uint8_t *account)
-{
-    const struct history_entry *entry = add(teller->history, seq, account, &teller->json);
-    json_reset(&teller->json);
-    if (teller->told != NULL && entry->body != NULL) {
-        teller->told(teller->context, entry);
-    }
-}
-
 /* The balances of user `id`, growing the table to it; NULL when memory is out. Ids count from 1. */
 static struct history_balance *balance_of(struct history *history, uint64_t id)
 {
@@ -102,6 +86,65 @@ static struct history_balance *balance_of(struct history *history, uint64_t id)
         history->balance_capacity = capacity;
     }
     return &history->balances[id - 1];
+}
+
+/* --- Beginning at a state. --- */
+
+struct beginning {
+    struct history *history;
+    enum status status;
+};
+
+static void begin_account(void *context, const uint8_t *address, const struct account_view *view)
+{
+    struct beginning *beginning = context;
+    struct history_balance *balance = balance_of(beginning->history, view->user_id);
+    if (balance == NULL) {
+        beginning->status = STATUS_NO_MEMORY;
+        return;
+    }
+    memcpy(balance->account, address, ADDRESS_BYTES);
+    balance->available_micro = view->available_micro;
+    balance->held_micro = view->held_micro;
+    beginning->history->users_micro += view->available_micro + view->held_micro;
+}
+
+static void begin_escrow(void *context, const struct bet *bet)
+{
+    struct beginning *beginning = context;
+    if (bet->state == BET_CONFIRMED) {
+        beginning->history->escrow_micro += bet->stake_micro;
+    }
+}
+
+enum status history_begin(struct history *history, const struct machine *machine)
+{
+    history_free(history);
+    struct beginning beginning = {history, history_open(history)};
+    if (beginning.status == STATUS_OK) {
+        struct market_view market;
+        machine_market(machine, &market);
+        history->complete_from = market.seq == 0 ? 0 : market.seq + 1;
+        machine_each_account(machine, &beginning, begin_account);
+        machine_each_open_bet(machine, &beginning, begin_escrow);
+    }
+    return beginning.status;
+}
+
+struct teller {
+    struct history *history;
+    void *context;
+    void (*told)(void *context, const struct history_entry *entry);
+    struct json json;
+};
+
+static void tell(struct teller *teller, uint64_t seq, const uint8_t *account)
+{
+    const struct history_entry *entry = add(teller->history, seq, account, &teller->json);
+    json_reset(&teller->json);
+    if (teller->told != NULL && entry->body != NULL) {
+        teller->told(teller->context, entry);
+    }
 }
 
 /* Follows a posting. Users touched by the record are chained in the order of their first posting.

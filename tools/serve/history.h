@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "projections/outbox.h"
+#include "statemachine/machine.h"
 
 #define HISTORY_EVENTS  65536 /* a power of two */
 #define HISTORY_RESUMED 1024  /* more than this for one account: a snapshot instead */
@@ -27,7 +28,8 @@ struct history_entry {
     uint64_t before; /* number of the account's entry before this, 0 none */
 };
 
-/* The last known balances of a user, by id; follows the postings from the first record on. */
+/* The last known balances of a user, by id; follows the postings, from the first record on or from
+ * the state that the start began with. */
 struct history_balance {
     int64_t available_micro;
     int64_t held_micro;
@@ -43,13 +45,17 @@ struct history {
     uint64_t *heads;                  /* newest number by a hash of the account; 0 none */
     struct history_balance *balances; /* of user id i + 1 */
     uint64_t balance_capacity;
-    /* All postings since the first record, by themselves: what users have (available and held) and
-     * what stands in escrow. The ledger's check compares them with the state's own totals. */
+    /* All postings since then, by themselves: what users have (available and held) and what stands
+     * in escrow. The ledger's check compares them with the state's own totals. */
     int64_t users_micro;
     int64_t escrow_micro;
 };
 
 MUST_USE enum status history_open(struct history *history);
+
+/* Begins anew behind the machine's last record: everybody's balances, and no event yet. Errors:
+ * STATUS_NO_MEMORY. */
+MUST_USE enum status history_begin(struct history *history, const struct machine *machine);
 
 /* Renders the account events of an outbox and hands each to `told` (may be NULL) in order. */
 void history_add(struct history *history, const struct outbox *outbox, void *context,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "tools/serve/http_call.h"
+#include "tools/serve/keeper.h"
 #include "tools/serve/page.h"
 
 void http_get_grid(struct http_call *call)
@@ -61,6 +62,7 @@ void http_get_health(struct http_call *call)
     const struct market_view *market = &server->board.market;
     const struct shapes_health health = {
         .status = projector_halted(server->projector, text) != STATUS_OK ? "projection halted"
+                  : keeper_alarmed(server->keeper)                       ? "check failed"
                   : server->intake_stopped                               ? "intake stopped"
                   : server->draining                                     ? "draining"
                                                                          : "ok",

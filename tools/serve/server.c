@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "tools/commands.h"
+#include "tools/serve/keeper.h"
 #include "tools/serve/server.h"
 
 #define RATE_KEYS       65536
@@ -180,6 +181,12 @@ static int open_fronts(struct server *server)
     return admin_socket_open(server, path) == STATUS_OK ? 0 : EXIT_USAGE;
 }
 
+static void on_kept_item(void *context, void *item)
+{
+    admin_socket_kept(context, item);
+    free(item);
+}
+
 static int open_workers(struct server *server)
 {
     const struct verify_pool_options pool = {.threads = server->options.verify_threads,
@@ -191,6 +198,8 @@ static int open_workers(struct server *server)
         mailbox_open(&server->verified, &server->loop, SERVER_TAPS_MAX, taps_on_verified, server) !=
             STATUS_OK ||
         mailbox_open(&server->finished, &server->loop, READS_QUEUE, on_read, server) != STATUS_OK ||
+        mailbox_open(&server->kept, &server->loop, KEEPER_ASKED_MAX, on_kept_item, server) !=
+            STATUS_OK ||
         wallet_open(&server->wallet) != STATUS_OK ||
         verify_pool_open(server->wallet, &pool, &server->pool) != STATUS_OK ||
         rate_limit_open(server->options.limit_account, ADDRESS_BYTES, RATE_KEYS,
@@ -230,6 +239,9 @@ static void finish_work(uv_timer_t *timer)
     for (size_t i = 0; i < server->feed_count; i++) {
         feed_close(server->feeds[i]);
     }
+    keeper_close(server->keeper); /* operators who wait for it are answered */
+    server->keeper = NULL;
+    mailbox_close(server->kept);
     verify_pool_close(server->pool);
     server->pool = NULL;
     mailbox_close(server->verified);
@@ -291,6 +303,7 @@ static void free_all(struct server *server)
     mailbox_free(server->updates);
     mailbox_free(server->verified);
     mailbox_free(server->finished);
+    mailbox_free(server->kept);
     grid_timer_free(server->grid_timer);
     for (size_t i = 0; i < server->feed_count; i++) {
         feed_free(server->feeds[i]);
@@ -397,7 +410,8 @@ static int start(struct server *server)
         fprintf(stderr, "tapline serve: %s\n", server->error);
         return exit_code;
     }
-    if (server->head_seq > 0) { /* the replay has checked every digest and all invariants */
+    if (server->head_seq > 0 && server->snapshot_begun_with == 0) {
+        /* The replay has checked every digest and all invariants. */
         metrics_set(server->metrics, METRICS_INTEGRITY_LAST_OK, clock_now_ms(&server->clock));
     }
     return start_feeds(server);

@@ -1,7 +1,8 @@
 /* The running server: everything the loop thread owns, wired together. One per process. The files
- * beside this one are its parts: preflight.c (what is tried first), startup.c (data directory,
- * replay, genesis), taps.c (a tap's way through the threads), http_api.c, ws_api.c, admin_socket.c
- * (what comes in), publish.c (what goes out). */
+ * beside this one are its parts: preflight.c (what is tried first), startup.c and startup_replay.c
+ * (data directory, replay, genesis), keeper.c (snapshots and checks behind the scenes), taps.c (a
+ * tap's way through the threads), http_api.c, ws_api.c, admin_socket.c (what comes in), publish.c
+ * (what goes out). */
 #ifndef TAPLINE_TOOLS_SERVE_SERVER_H
 #define TAPLINE_TOOLS_SERVE_SERVER_H
 
@@ -23,6 +24,7 @@
 #include "projections/metrics.h"
 #include "projections/projector.h"
 #include "replay/applier.h"
+#include "replay/snapshot_shelf.h"
 #include "tools/serve/board.h"
 #include "tools/serve/clients.h"
 #include "tools/serve/engine.h"
@@ -45,6 +47,8 @@ _Static_assert(ENGINE_BACKLOG_MAX + SERVER_TAPS_MAX + 1024 < SERVER_UPDATES_MAX,
 #define SERVER_RETRY_MS 200  /* advice with OVERLOADED */
 
 struct admin_socket;
+struct keeper;
+struct keeper_answer;
 
 /* What the options say, already parsed. */
 struct server_options {
@@ -62,6 +66,8 @@ struct server_options {
     struct rate limit_address;
     bool trust_proxy;
     uint64_t segment_bytes;  /* 0: the journal's default */
+    uint64_t snapshot_every; /* records between two snapshots */
+    uint64_t check_every_s;  /* seconds between two checks of everything */
     unsigned verify_threads; /* 0: cores - 1 */
 };
 
@@ -91,6 +97,11 @@ struct server {
     struct rate_limit *by_address;
 
     struct journal *journal;
+    struct snapshot_shelf shelf;  /* of the start */
+    uint64_t snapshot_seq;        /* of the newest good one at the start; 0: none */
+    uint64_t snapshot_begun_with; /* its seq; 0: the start replayed everything */
+    struct keeper *keeper;
+    struct mailbox *kept; /* struct keeper_answer, from the keeper */
     struct applier *applier;
     struct engine *engine;
     struct projector *projector;
@@ -216,6 +227,7 @@ void ws_api_answer(struct server *server, const struct engine_request *request);
 bool admin_socket_possible(const char *path, char problem[ADMIN_PROBLEM_BYTES]);
 enum status admin_socket_open(struct server *server, const char *path);
 void admin_socket_answer(struct server *server, const struct engine_request *request);
+void admin_socket_kept(struct server *server, const struct keeper_answer *answer);
 void admin_socket_close(struct server *server);
 
 /* --- publish.c --- */

@@ -1,6 +1,6 @@
-/* The start is a replay: the data directory is locked, the journal recovered, every record applied
- * again, and what the projections lack is written. Then the engine begins, with the first records
- * of a new journal, or a Start record. */
+/* The start is a replay: the data directory is locked, the journal recovered, the state made from a
+ * snapshot and the records behind it (startup_replay.c), and what the projections lack is written.
+ * Then the engine begins, with the first records of a new journal, or a Start record. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -12,23 +12,15 @@
 
 #include "ingress/market_file.h"
 #include "projections/sqlite_audit.h"
-#include "replay/replay.h"
-#include "tools/bug_trap.h"
 #include "tools/commands.h"
-#include "tools/progress.h"
-#include "tools/serve/server.h"
+#include "tools/serve/keeper.h"
+#include "tools/serve/startup.h"
 
-#define REPLAY_OUTBOX_RECORDS 4096
-#define HISTORY_REPLAYED      ((uint64_t)4 * HISTORY_EVENTS) /* records whose events are rendered */
-#define PROJECTOR_WAIT_MS     1000
 #define FIRST_RECORDS_WAIT_MS 60000
 #define FIRST_RECORDS_STEP_MS 100
 #define DEMO_HOUSE_MICRO      (1000000 * MICRO_PER_USD)
 
-static int fail(struct server *server, int exit_code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int fail(struct server *server, int exit_code, const char *format, ...)
+int startup_fail(struct server *server, int exit_code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -37,7 +29,7 @@ static int fail(struct server *server, int exit_code, const char *format, ...)
     return exit_code;
 }
 
-static int exit_code_of(enum status status)
+int startup_exit_code(enum status status)
 {
     switch (status) {
     case STATUS_OK:
@@ -109,32 +101,64 @@ static int make_directory(struct server *server)
     struct stat seen;
     int error = mkdir(path, 0750) == 0 || errno == EEXIST ? 0 : errno;
     if (error != 0) {
-        return fail(server, EXIT_USAGE, "--data '%s': cannot make the directory: %s", path,
-                    strerror(error));
+        return startup_fail(server, EXIT_USAGE, "--data '%s': cannot make the directory: %s", path,
+                            strerror(error));
     }
     error = stat(path, &seen) != 0 ? errno : S_ISDIR(seen.st_mode) ? 0 : ENOTDIR;
     if (error == 0 && access(path, R_OK | W_OK | X_OK) != 0) {
         error = errno;
     }
-    return error == 0 ? 0
-                      : fail(server, EXIT_USAGE, "--data '%s': cannot use the directory: %s", path,
-                             strerror(error));
+    return error == 0
+               ? 0
+               : startup_fail(server, EXIT_USAGE, "--data '%s': cannot use the directory: %s", path,
+                              strerror(error));
+}
+
+static void on_skipped_snapshot(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "tapline serve: %s\n", line);
+}
+
+/* The newest good snapshot as a witness of the journal's end. Without the folder, or when it cannot
+ * be read, there is none: a start needs no snapshot. */
+static void find_snapshot(struct server *server, struct snapshot_header *newest,
+                          char name[SNAPSHOT_NAME_BYTES + sizeof SNAPSHOT_FOLDER])
+{
+    *newest = (struct snapshot_header){0};
+    const enum status status = snapshot_shelf_open(&server->shelf, NULL, server->options.data_dir,
+                                                   NULL, on_skipped_snapshot);
+    if (status != STATUS_OK) {
+        fprintf(stderr, "tapline serve: snapshots: %s; none is used\n",
+                disk_problem(disk_posix(), status));
+    } else if (snapshot_shelf_newest(&server->shelf, newest)) {
+        char file[SNAPSHOT_NAME_BYTES];
+        snapshot_name(newest->seq, file);
+        snprintf(name, SNAPSHOT_NAME_BYTES + sizeof SNAPSHOT_FOLDER, "%s/%s", SNAPSHOT_FOLDER,
+                 file);
+    }
 }
 
 static int open_journal(struct server *server)
 {
     uint64_t witness_seq;
     char witness_name[32];
+    struct snapshot_header newest;
+    char snapshot[SNAPSHOT_NAME_BYTES + sizeof SNAPSHOT_FOLDER] = "";
     struct journal_report report;
     const int exit_code = make_directory(server);
     if (exit_code != 0) {
         return exit_code;
     }
     sqlite_audit_witness(server->options.data_dir, &witness_seq, witness_name);
+    find_snapshot(server, &newest, snapshot);
     const struct journal_options options = {
         .segment_bytes = server->options.segment_bytes,
         .witness_seq = witness_seq,
         .witness_name = witness_name,
+        .snapshot_seq = newest.seq,
+        .snapshot_epoch = newest.place.epoch,
+        .snapshot_name = snapshot,
         .rules_newest = machine_rules_newest(),
         .context = server->engine,
         .on_durable = engine_journal_durable,
@@ -146,35 +170,39 @@ static int open_journal(struct server *server)
         if (report.reason[0] != '\0') {
             fprintf(stderr, "tapline serve: journal: %s\n", report.reason);
         }
+        if (newest.place.epoch == journal_epoch(server->journal)) {
+            server->snapshot_seq = newest.seq;
+        }
         return 0;
     }
     if (status == STATUS_IN_USE) {
-        return fail(server, EXIT_IN_USE, "the data directory '%s' is in use by another process",
-                    server->options.data_dir);
+        return startup_fail(server, EXIT_IN_USE,
+                            "the data directory '%s' is in use by another process",
+                            server->options.data_dir);
     }
-    if (exit_code_of(status) == EXIT_JOURNAL_IO) {
-        return fail(server, EXIT_JOURNAL_IO, "journal: %s",
-                    report.reason[0] != '\0' ? report.reason : status_text(status));
+    if (startup_exit_code(status) == EXIT_JOURNAL_IO) {
+        return startup_fail(server, EXIT_JOURNAL_IO, "journal: %s",
+                            report.reason[0] != '\0' ? report.reason : status_text(status));
     }
-    return fail(server, exit_code_of(status),
-                "journal: %s: segment %s, offset %llu, seq %llu, rule %c: %s", status_text(status),
-                report.segment[0] == '\0' ? "-" : report.segment, (unsigned long long)report.offset,
-                (unsigned long long)report.seq, report.rule == 0 ? '-' : report.rule,
-                report.reason);
+    return startup_fail(server, startup_exit_code(status),
+                        "journal: %s: segment %s, offset %llu, seq %llu, rule %c: %s",
+                        status_text(status), report.segment[0] == '\0' ? "-" : report.segment,
+                        (unsigned long long)report.offset, (unsigned long long)report.seq,
+                        report.rule == 0 ? '-' : report.rule, report.reason);
 }
 
 /* --- Projections. --- */
 
-static int open_projections(struct server *server, uint64_t head_seq,
-                            struct sqlite_writer_report *report)
+int startup_open_projections(struct server *server, uint64_t head_seq,
+                             struct sqlite_writer_report *report)
 {
     const struct sqlite_writer_options options = {
         .head_seq = head_seq, .repair = true, .check_pages = true};
     struct sqlite_writer *writer;
     enum status status = sqlite_writer_open(server->options.data_dir, &options, &writer, report);
     if (status != STATUS_OK) {
-        return fail(server, exit_code_of(status), "projections: %s: %s", status_text(status),
-                    report->text);
+        return startup_fail(server, startup_exit_code(status), "projections: %s: %s",
+                            status_text(status), report->text);
     }
     if (report->text[0] != '\0') {
         fprintf(stderr, "tapline serve: projections: %s\n", report->text);
@@ -183,134 +211,20 @@ static int open_projections(struct server *server, uint64_t head_seq,
     status = projector_open(writer, &projector, &server->projector);
     if (status != STATUS_OK) {
         sqlite_writer_close(writer);
-        return fail(server, EXIT_JOURNAL_IO, "projections: %s", status_text(status));
+        return startup_fail(server, EXIT_JOURNAL_IO, "projections: %s", status_text(status));
     }
     return 0;
 }
 
-/* Says why the projection has halted, if it has. 0: it has not. What parts from the journal is
- * found again by the next start, so it is left to a person; another error may have gone by then. */
-static int fail_if_halted(struct server *server)
+int startup_fail_if_halted(struct server *server)
 {
     char why[SQLITE_WRITER_TEXT_BYTES];
     const enum status halted = projector_halted(server->projector, why);
     if (halted == STATUS_OK) {
         return 0;
     }
-    return fail(server, halted == STATUS_MISMATCH ? EXIT_JOURNAL_DAMAGED : EXIT_JOURNAL_IO,
-                "projections: %s: %s", status_text(halted), why);
-}
-
-/* --- Replay. --- */
-
-struct start_replay {
-    struct server *server;
-    struct outbox *outbox;
-    struct event_sink outbox_sink;
-    uint32_t records;
-    uint64_t head_seq;
-    const struct sqlite_writer_report *files;
-};
-
-static void forward_event(void *context, const struct event *event)
-{
-    struct start_replay *start = context;
-    start->outbox_sink.event(start->outbox_sink.context, event);
-}
-
-static void forward_posting(void *context, const struct posting *posting)
-{
-    struct start_replay *start = context;
-    start->outbox_sink.posting(start->outbox_sink.context, posting);
-}
-
-static enum status before_record(void *context, struct applier *applier,
-                                 const struct journal_record *record)
-{
-    struct start_replay *start = context;
-    if (start->outbox == NULL) {
-        start->outbox = outbox_new();
-        if (start->outbox == NULL) {
-            return STATUS_NO_MEMORY;
-        }
-        start->outbox_sink = outbox_sink(start->outbox);
-        start->records = 0;
-    }
-    outbox_begin_record(start->outbox, record->seq, applier_input(applier)->time_ms);
-    bug_trap_note(record->seq);
-    return STATUS_OK;
-}
-
-/* Hands the outbox on and waits while the projector is behind. */
-static enum status flush(struct start_replay *start, const struct applier *applier)
-{
-    struct server *server = start->server;
-    enum status status = outbox_seal(start->outbox, applier_digest(applier));
-    if (status == STATUS_OK) {
-        if (start->head_seq - outbox_last_seq(start->outbox) > HISTORY_REPLAYED) {
-            history_follow(&server->history, start->outbox);
-        } else {
-            history_add(&server->history, start->outbox, NULL, NULL);
-        }
-        board_note_ticks(&server->board, start->outbox);
-        while ((status = projector_push(server->projector, start->outbox)) == STATUS_FULL) {
-            (void)projector_wait_room(server->projector, PROJECTOR_WAIT_MS); /* the push tells */
-        }
-    }
-    outbox_release(start->outbox);
-    start->outbox = NULL;
-    return status;
-}
-
-static enum status after_record(void *context, struct applier *applier,
-                                const struct journal_record *record)
-{
-    struct start_replay *start = context;
-    start->records += 1;
-    if (start->records < REPLAY_OUTBOX_RECORDS && record->seq < start->head_seq &&
-        !sqlite_writer_ends_at(start->files, record->seq)) {
-        return STATUS_OK;
-    }
-    return flush(start, applier);
-}
-
-static int replay_journal(struct server *server, uint64_t head_seq,
-                          const struct sqlite_writer_report *files)
-{
-    struct start_replay start = {.server = server, .head_seq = head_seq, .files = files};
-    const struct event_sink sink = {&start, forward_event, forward_posting};
-    struct progress progress;
-    const struct replay_options options = {
-        .to_seq = head_seq,
-        .invariant_at_end = true,
-        .context = &start,
-        .sink = &sink,
-        .before = before_record,
-        .after = after_record,
-    };
-    struct replay_result result;
-    progress_start(&progress, "replay");
-    const enum status status =
-        replay_run(server->applier, server->options.data_dir, &options, &result);
-    progress_finish(&progress);
-    bug_trap_note(0);
-    if (start.outbox != NULL) {
-        outbox_release(start.outbox);
-    }
-    if (status == STATUS_CLOSED) { /* of the projector's push; the replay itself never says so */
-        const int exit_code = fail_if_halted(server);
-        if (exit_code != 0) {
-            return exit_code;
-        }
-    }
-    if (status != STATUS_OK) {
-        return fail(server, exit_code_of(status), "replay: %s: %s", status_text(status),
-                    result.problem);
-    }
-    fprintf(stderr, "tapline serve: replayed %llu records in %.2f s, state machine arena %zu MiB\n",
-            (unsigned long long)result.records, progress_seconds(&progress),
-            applier_bytes(server->applier) >> 20);
-    return 0;
+    return startup_fail(server, halted == STATUS_MISMATCH ? EXIT_JOURNAL_DAMAGED : EXIT_JOURNAL_IO,
+                        "projections: %s: %s", status_text(halted), why);
 }
 
 /* --- The first records. --- */
@@ -331,14 +245,14 @@ static int fill_genesis(struct server *server, struct input *input)
         struct config merged;
         const enum status status = market_file_read(server->options.market_file, change, problem);
         if (status != STATUS_OK) {
-            return fail(server, EXIT_USAGE, "--market: %s", problem);
+            return startup_fail(server, EXIT_USAGE, "--market: %s", problem);
         }
         config_merge(&config, change, &merged);
         config = merged;
     }
     const char *problem = config_problem(&config);
     if (problem != NULL) {
-        return fail(server, EXIT_USAGE, "the market configuration: %s", problem);
+        return startup_fail(server, EXIT_USAGE, "the market configuration: %s", problem);
     }
     server->board.config = config;
     change->market_given = true;
@@ -397,8 +311,8 @@ static int start_engine(struct server *server, uint64_t head_seq)
     server->first_count = count;
     enum status status = journal_start(server->journal);
     if (status != STATUS_OK) {
-        return fail(server, EXIT_JOURNAL_IO, "the journal cannot be written: %s",
-                    disk_problem(disk_posix(), status));
+        return startup_fail(server, EXIT_JOURNAL_IO, "the journal cannot be written: %s",
+                            disk_problem(disk_posix(), status));
     }
     const struct engine_options options = {
         .clock = &server->clock,
@@ -415,8 +329,8 @@ static int start_engine(struct server *server, uint64_t head_seq)
     if (status != STATUS_OK) {
         char problem[DISK_PROBLEM_BYTES];
         journal_failure(server->journal, problem); /* it may have failed already */
-        return fail(server, exit_code_of(status), "the journal cannot be written: %s",
-                    problem[0] != '\0' ? problem : status_text(status));
+        return startup_fail(server, startup_exit_code(status), "the journal cannot be written: %s",
+                            problem[0] != '\0' ? problem : status_text(status));
     }
     return 0;
 }
@@ -424,9 +338,8 @@ static int start_engine(struct server *server, uint64_t head_seq)
 int startup_open_data(struct server *server)
 {
     struct journal_head head;
-    if (engine_open(&server->engine) != STATUS_OK || history_open(&server->history) != STATUS_OK ||
-        applier_open(NULL, &server->applier) != STATUS_OK) {
-        return fail(server, EXIT_JOURNAL_IO, "no memory for the state machine");
+    if (engine_open(&server->engine) != STATUS_OK || history_open(&server->history) != STATUS_OK) {
+        return startup_fail(server, EXIT_JOURNAL_IO, "no memory for the state machine");
     }
     int exit_code = open_journal(server);
     if (exit_code != 0) {
@@ -434,9 +347,11 @@ int startup_open_data(struct server *server)
     }
     journal_head(server->journal, &head);
     struct sqlite_writer_report files;
-    exit_code = open_projections(server, head.seq, &files);
+    exit_code = startup_open_projections(server, head.seq, &files);
     if (exit_code == 0 && head.seq > 0) {
-        exit_code = replay_journal(server, head.seq, &files);
+        exit_code = startup_replay(server, head.seq, &files);
+    } else if (exit_code == 0 && applier_open(NULL, &server->applier) != STATUS_OK) {
+        exit_code = startup_fail(server, EXIT_JOURNAL_IO, "no memory for the state machine");
     }
     server->head_seq = head.seq;
     return exit_code;
@@ -456,6 +371,39 @@ static bool await_first_records(struct server *server)
     return status == STATUS_OK;
 }
 
+static uint64_t keeper_durable_seq(void *context)
+{
+    const struct server *server = context;
+    return engine_applied_seq(server->engine);
+}
+
+static void on_kept(void *context, struct keeper_answer *answer)
+{
+    struct server *server = context;
+    if (mailbox_post(server->kept, answer) != STATUS_OK) {
+        free(answer); /* the server ends */
+    }
+}
+
+/* The keeper begins when everything else runs: what it reads is durable. */
+static int start_keeper(struct server *server)
+{
+    const struct keeper_options options = {
+        .data_dir = server->options.data_dir,
+        .epoch = journal_epoch(server->journal),
+        .snapshot_every = server->options.snapshot_every,
+        .snapshot_seq = server->snapshot_seq,
+        .check_every_s = server->options.check_every_s,
+        .metrics = server->metrics,
+        .context = server,
+        .durable_seq = keeper_durable_seq,
+        .on_answer = on_kept,
+    };
+    return keeper_open(&options, &server->keeper) == STATUS_OK
+               ? 0
+               : startup_fail(server, EXIT_JOURNAL_IO, "no memory or threads for the keeper");
+}
+
 int startup_start_engine(struct server *server)
 {
     const int exit_code = start_engine(server, server->head_seq);
@@ -467,16 +415,16 @@ int startup_start_engine(struct server *server)
     }
     if (exit_code == 0 && !await_first_records(server)) {
         const int failed_code = atomic_load(&server->failed_code);
-        const int halted_code = failed_code != 0 ? 0 : fail_if_halted(server);
+        const int halted_code = failed_code != 0 ? 0 : startup_fail_if_halted(server);
         if (halted_code != 0) {
             return halted_code;
         }
-        return fail(server, failed_code != 0 ? failed_code : EXIT_JOURNAL_IO,
-                    "the first records could not be written and applied");
+        return startup_fail(server, failed_code != 0 ? failed_code : EXIT_JOURNAL_IO,
+                            "the first records could not be written and applied");
     }
     server->tick_ms = server->board.config.tick_ms;
     server->quorum = server->board.config.quorum;
-    return exit_code;
+    return exit_code == 0 ? start_keeper(server) : exit_code;
 }
 
 void startup_close_data(struct server *server)

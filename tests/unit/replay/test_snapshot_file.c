@@ -243,12 +243,18 @@ static void list_has_the_newest_first(void **state)
     memory_disk_free(&disk);
 }
 
-/* Snapshots of the same journal at five moments: the oldest goes when the fifth is written. */
+/* Snapshots of the same journal at six moments: the oldest goes when the fifth is written, and one
+ * from beyond them all, which must be another journal's, takes no place. */
 static void only_the_newest_are_kept(void **state)
 {
     (void)state;
     struct memory_disk disk;
     memory_disk_init(&disk);
+    struct disk_file *other;
+    assert_int_equal(disk.disk.open(disk.disk.context, DATA "/snapshots/00000000000000009999.snap",
+                                    true, false, &other),
+                     STATUS_OK);
+    assert_int_equal(disk.disk.close(disk.disk.context, other), STATUS_OK);
     for (uint64_t to = 10; to <= 60; to += 10) {
         struct applier *then;
         struct replay_result result;
@@ -267,9 +273,10 @@ static void only_the_newest_are_kept(void **state)
     }
     struct snapshot_list list;
     assert_int_equal(snapshot_list(&disk.disk, DATA, &list), STATUS_OK);
-    assert_int_equal(list.count, SNAPSHOT_KEPT);
+    assert_int_equal(list.count, 1 + SNAPSHOT_KEPT);
+    assert_int_equal(list.seqs[0], 9999);
     for (size_t i = 0; i < SNAPSHOT_KEPT; i++) {
-        assert_int_equal(list.seqs[i], 60 - 10 * i);
+        assert_int_equal(list.seqs[1 + i], 60 - 10 * i);
     }
     memory_disk_free(&disk);
 }
