@@ -294,7 +294,7 @@ static enum status recover_once(struct journal *journal, struct journal_report *
 
 static enum status recover(struct journal *journal, struct journal_report *report)
 {
-    enum status status = spare_remove_left_over(journal->options.disk, journal->directory);
+    enum status status = STATUS_OK;
     bool repaired = true;
     for (int i = 0; status == STATUS_OK && repaired; i++) {
         if (i > REPAIRS_MAX) {
@@ -303,7 +303,9 @@ static enum status recover(struct journal *journal, struct journal_report *repor
         }
         status = recover_once(journal, report, &repaired);
     }
-    return status;
+    /* Only now: what is refused stays as it is, to the last file. */
+    return status == STATUS_OK ? spare_remove_left_over(journal->options.disk, journal->directory)
+                               : status;
 }
 
 /* A journal without an epoch of its own gets a random one. Zero is not used: it would look unset.

@@ -110,7 +110,9 @@ static const char *why_and_what_to_do(const struct recovery_verdict *verdict)
     case 'd':
         return "in a sealed or misplaced segment: " JOURNAL_ADVICE;
     case 'f':
-        return "a crash while a segment began: moved to quarantine, nothing to do";
+        return "moved to quarantine; a crash while a segment began leaves such a file, and then "
+               "there is nothing to do; if none came before, records may have been in it: look at "
+               "the file and at what clients were told";
     case 'g':
         return "files were mixed up or edited: " JOURNAL_ADVICE;
     case 'h':

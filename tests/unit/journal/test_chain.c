@@ -254,6 +254,25 @@ static void batch_that_vouches_for_itself_is_refused(void **state)
     header.durable_upto = header.first_seq;
     format_put_frame(&header, frame);
     expect_refused(STATUS_DAMAGED, 'b', last->segment_first_seq, last->begin);
+
+    /* Skipping it comes to an end: it is shown once, as what it says it is. */
+    struct journal_reader *reader;
+    struct journal_record record;
+    enum status status;
+    uint64_t skipped = 0;
+    uint64_t read = 0;
+    assert_int_equal(journal_reader_open("data", &work.disk, 1, &reader), STATUS_OK);
+    do {
+        status = journal_reader_next(reader, &record);
+        read += status == STATUS_OK;
+        if (status == STATUS_DAMAGED) {
+            assert_int_equal(skipped++, 0);
+            status = journal_reader_skip_damage(reader);
+        }
+    } while (status == STATUS_OK);
+    assert_int_equal(status, STATUS_END);
+    assert_int_equal(read, header.first_seq - 1 + header.count);
+    journal_reader_free(reader);
 }
 
 static void put_rules(uint32_t version)

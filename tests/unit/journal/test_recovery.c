@@ -424,6 +424,34 @@ static void empty_last_segment_is_a_crash_during_rotation(void **state)
     }
 }
 
+/* A refusal leaves every file, also the spare that a good start removes. */
+static void refusal_leaves_the_spare(void **state)
+{
+    (void)state;
+    for (unsigned damaged = 0; damaged < 2; damaged++) {
+        memory_disk_copy(&torn.work, &torn.crashed);
+        if (damaged != 0) {
+            memory_disk_find(&torn.work, "00000000000000000001.seg")->bytes[5000] ^= 1;
+        }
+        const struct disk *disk = &torn.work.disk;
+        struct disk_file *file;
+        struct journal_report report;
+        struct journal *journal;
+        const struct journal_options options = {.disk = disk};
+        assert_int_equal(disk->open(disk->context, "data/journal/spare", true, false, &file),
+                         STATUS_OK);
+        assert_int_equal(disk->close(disk->context, file), STATUS_OK);
+        torn.work.changes = 0;
+        const enum status status = journal_open("data", &options, &journal, &report);
+        assert_int_equal(status, damaged != 0 ? STATUS_DAMAGED : STATUS_OK);
+        assert_int_equal(torn.work.changes, damaged != 0 ? 0 : 1);
+        assert_int_equal(memory_disk_count(&torn.work, "spare"), damaged);
+        if (status == STATUS_OK) {
+            assert_int_equal(journal_close(journal), STATUS_OK);
+        }
+    }
+}
+
 /* A block of another journal behind the end is the end. */
 static void foreign_block_is_the_end_of_the_log(void **state)
 {
@@ -449,6 +477,7 @@ int main(void)
         cmocka_unit_test(clean_cut_is_refused_by_each_witness),
         cmocka_unit_test(removed_segments_are_a_lost_tail),
         cmocka_unit_test(empty_last_segment_is_a_crash_during_rotation),
+        cmocka_unit_test(refusal_leaves_the_spare),
         cmocka_unit_test(foreign_block_is_the_end_of_the_log),
     };
     return cmocka_run_group_tests_name("recovery", tests, make_torn, free_torn);
