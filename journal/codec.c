@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "journal/tap_bytes.h"
 #include "tapline.pb-c.h"
 
 #define QUOTES_MAX ((size_t)LIMIT_SOURCES)
@@ -518,8 +519,8 @@ static enum status message_to_input(const Tapline__Record *record, struct input 
     return STATUS_INVALID;
 }
 
-enum status codec_decode(struct codec_scratch *scratch, uint64_t seq, const uint8_t *bytes,
-                         size_t length, struct input *input)
+enum status codec_decode_general(struct codec_scratch *scratch, uint64_t seq, const uint8_t *bytes,
+                                 size_t length, struct input *input)
 {
     if (length == 0 || length > LIMIT_RECORD_BYTES) {
         return STATUS_INVALID;
@@ -536,4 +537,44 @@ enum status codec_decode(struct codec_scratch *scratch, uint64_t seq, const uint
     }
     input->seq = seq;
     return message_to_input(record, input);
+}
+
+/* The texts of a tap into the scratch, as of any other record. */
+static void keep(struct codec_scratch *scratch, const uint8_t *from, size_t length,
+                 const uint8_t **kept)
+{
+    if (length > 0) {
+        memcpy(scratch->arena + scratch->used, from, length);
+        *kept = scratch->arena + scratch->used;
+        scratch->used += length;
+    }
+}
+
+static struct text_view keep_text(struct codec_scratch *scratch, struct text_view text)
+{
+    const uint8_t *kept = NULL;
+    keep(scratch, (const uint8_t *)text.text, text.length, &kept);
+    return (struct text_view){(const char *)kept, text.length};
+}
+
+enum status codec_decode(struct codec_scratch *scratch, uint64_t seq, const uint8_t *bytes,
+                         size_t length, struct input *input)
+{
+    struct tap *tap = &input->of.tap;
+    if (length > LIMIT_RECORD_BYTES || !tap_bytes_read(bytes, length, &input->time_ms, tap)) {
+        return codec_decode_general(scratch, seq, bytes, length, input);
+    }
+    input->seq = seq;
+    input->kind = INPUT_TAP;
+    scratch->used = 0;
+    tap->market = keep_text(scratch, tap->market);
+    tap->origin = keep_text(scratch, tap->origin);
+    keep(scratch, tap->signature, tap->signature_bytes, &tap->signature);
+    return STATUS_OK;
+}
+
+bool codec_peek_tap(const uint8_t *bytes, size_t length, struct tap *tap)
+{
+    int64_t time_ms;
+    return tap_bytes_read(bytes, length, &time_ms, tap);
 }

@@ -4,6 +4,7 @@
 #ifndef TAPLINE_JOURNAL_CODEC_H
 #define TAPLINE_JOURNAL_CODEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,5 +30,14 @@ MUST_USE size_t codec_encode(const struct input *input, uint8_t *to, size_t capa
  * wrote it. On an error *input is undefined. */
 MUST_USE enum status codec_decode(struct codec_scratch *scratch, uint64_t seq, const uint8_t *bytes,
                                   size_t length, struct input *input);
+
+/* The same by protobuf-c alone; codec_decode reads taps in their usual spelling by itself. The two
+ * are compared by a test. */
+MUST_USE enum status codec_decode_general(struct codec_scratch *scratch, uint64_t seq,
+                                          const uint8_t *bytes, size_t length, struct input *input);
+
+/* A look at a record that comes later, for machine_prefetch: true when it is a tap in the usual
+ * spelling. Texts and signature point into the bytes. */
+bool codec_peek_tap(const uint8_t *bytes, size_t length, struct tap *tap);
 
 #endif

@@ -157,6 +157,12 @@ MUST_USE enum status journal_reader_open(const char *data_dir, const struct disk
 MUST_USE enum status journal_reader_next(struct journal_reader *reader,
                                          struct journal_record *record);
 
+/* The bytes of a record that comes later, each in its turn, up to `farthest` of them ahead of
+ * journal_reader_next: for hints alone, nothing of it has been checked. False: that far, or it
+ * cannot be seen from here yet. *bytes live until the next call of the reader. */
+bool journal_reader_peek(struct journal_reader *reader, uint32_t farthest, const uint8_t **bytes,
+                         size_t *length);
+
 /* After STATUS_DAMAGED, LOST_TAIL or VERSION: goes on with the next whole batch, wherever it is and
  * whatever its seq, for tools that show what is left. Tree heads are no longer checked. Errors:
  * STATUS_END nothing whole follows; STATUS_IO; STATUS_NO_MEMORY. */

@@ -14,6 +14,12 @@ struct journal_reader {
     uint64_t from_seq;
     uint32_t done;       /* records of the batch that were handed out */
     const uint8_t *next; /* the length of the next record of the batch */
+    /* Where journal_reader_peek looks: some records ahead, in this batch or one that follows. */
+    uint32_t ahead;
+    uint64_t scout_window; /* the segment's window_number then */
+    uint64_t scout_frame;  /* where the frame behind the scout's begins */
+    const uint8_t *scout;
+    const uint8_t *scout_end;
     struct journal_report report;
 };
 
@@ -120,10 +126,65 @@ enum status journal_reader_next(struct journal_reader *reader, struct journal_re
         reader->next = record->bytes + record->length;
         reader->done++;
         record->batch_end = reader->done == header->count;
+        reader->ahead -= reader->ahead > 0 ? 1 : 0;
         if (record->seq >= reader->from_seq) {
             return STATUS_OK;
         }
     }
+}
+
+/* The scout begins where the reader stands. */
+static void place_scout(struct journal_reader *reader)
+{
+    const struct frame_header *header = &reader->batch.header;
+    reader->ahead = 0;
+    reader->scout_window = reader->chain.segment.window_number;
+    reader->scout_frame = reader->chain.offset;
+    reader->scout = header->count == 0 ? NULL : reader->next;
+    reader->scout_end = header->count == 0 ? NULL : reader->batch.payload + header->payload_bytes;
+}
+
+/* To the first record of the next frame, when all of it is in the window. */
+static bool scout_enters_frame(struct journal_reader *reader)
+{
+    const struct segment *segment = &reader->chain.segment;
+    const uint8_t *frame = segment_peek(segment, reader->scout_frame, FORMAT_FRAME_HEADER_BYTES);
+    struct frame_header header;
+    if (frame == NULL || !format_get_frame_header(frame, &header)) {
+        return false;
+    }
+    const size_t frame_bytes = format_frame_bytes(header.payload_bytes);
+    if (segment_peek(segment, reader->scout_frame, frame_bytes) == NULL) {
+        return false;
+    }
+    reader->scout = frame + FORMAT_FRAME_HEADER_BYTES;
+    reader->scout_end = reader->scout + header.payload_bytes;
+    reader->scout_frame += frame_bytes;
+    return true;
+}
+
+bool journal_reader_peek(struct journal_reader *reader, uint32_t farthest, const uint8_t **bytes,
+                         size_t *length)
+{
+    if (reader->ahead == 0 || reader->scout_window != reader->chain.segment.window_number) {
+        place_scout(reader);
+    }
+    if (reader->ahead >= farthest || reader->scout == NULL) {
+        return false;
+    }
+    if (reader->scout == reader->scout_end && !scout_enters_frame(reader)) {
+        return false;
+    }
+    const size_t left = (size_t)(reader->scout_end - reader->scout);
+    if (left < FORMAT_RECORD_LENGTH_BYTES ||
+        load_u32(reader->scout) > left - FORMAT_RECORD_LENGTH_BYTES) {
+        return false;
+    }
+    *length = load_u32(reader->scout);
+    *bytes = reader->scout + FORMAT_RECORD_LENGTH_BYTES;
+    reader->scout = *bytes + *length;
+    reader->ahead++;
+    return true;
 }
 
 enum status journal_reader_skip_damage(struct journal_reader *reader)

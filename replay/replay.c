@@ -4,13 +4,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "journal/codec.h"
+
 #define PROGRESS_EVERY 4096 /* records between two calls of the hook */
+
+/* How many records ahead the machine hears what comes: the first time, and the second. */
+#define AHEAD_FAR  12
+#define AHEAD_NEAR 6
 
 struct run {
     struct applier *applier;
     const struct replay_options *options;
     struct replay_result *result;
     struct journal_reader *reader;
+    uint64_t unchecked; /* records since the invariants were checked */
+    uint64_t peeked;    /* records that were looked at ahead */
+    struct {
+        bool is_tap;
+        struct tap tap;
+    } ahead[AHEAD_FAR]; /* the last of them, by their number modulo this */
 };
 
 static enum status say(struct run *run, enum status status, const char *text)
@@ -55,7 +67,6 @@ static bool is_beyond(const struct replay_options *options, const struct input *
     return options->to_time_ms != 0 && input->time_ms > options->to_time_ms;
 }
 
-/* STATUS_END when the record lies behind the asked end. */
 /* A segment says under which rules its first record was applied; the records before it said so too.
  */
 static enum status check_rules(struct run *run, uint64_t seq)
@@ -72,6 +83,20 @@ static enum status check_rules(struct run *run, uint64_t seq)
     return STATUS_DAMAGED;
 }
 
+static bool is_invariant_due(const struct run *run)
+{
+    const struct replay_options *options = run->options;
+    if (options->invariant_every == 0 || run->unchecked % options->invariant_every != 0) {
+        return false;
+    }
+    struct market_view market;
+    machine_market(applier_machine(run->applier), &market);
+    const uint64_t entries =
+        (uint64_t)market.accounts + market.open_bets + market.nonces + market.transfers;
+    return run->unchecked >= options->invariant_share * entries;
+}
+
+/* STATUS_END when the record lies behind the asked end. */
 static enum status apply_one(struct run *run, const struct journal_record *record)
 {
     const struct replay_options *options = run->options;
@@ -107,7 +132,9 @@ static enum status apply_one(struct run *run, const struct journal_record *recor
             return status;
         }
     }
-    if (options->invariant_every != 0 && run->result->records % options->invariant_every == 0) {
+    run->unchecked += 1;
+    if (is_invariant_due(run)) {
+        run->unchecked = 0;
         return check_invariant(run);
     }
     return STATUS_OK;
@@ -152,6 +179,26 @@ static enum status check_begin(struct run *run)
     return STATUS_MISMATCH;
 }
 
+/* Lets the machine fetch what the taps that come next will touch. */
+static void look_ahead(struct run *run)
+{
+    const struct machine *machine = applier_machine(run->applier);
+    const uint8_t *bytes;
+    size_t length;
+    while (journal_reader_peek(run->reader, AHEAD_FAR, &bytes, &length)) {
+        const size_t far = run->peeked % AHEAD_FAR;
+        const size_t near = (run->peeked + AHEAD_FAR - AHEAD_NEAR) % AHEAD_FAR;
+        run->ahead[far].is_tap = codec_peek_tap(bytes, length, &run->ahead[far].tap);
+        if (run->ahead[far].is_tap) {
+            machine_prefetch(machine, &run->ahead[far].tap, true);
+        }
+        if (run->ahead[near].is_tap) {
+            machine_prefetch(machine, &run->ahead[near].tap, false);
+        }
+        run->peeked++;
+    }
+}
+
 static enum status read_all(struct run *run)
 {
     const struct replay_options *options = run->options;
@@ -162,7 +209,9 @@ static enum status read_all(struct run *run)
         }
         struct journal_record record;
         enum status status = journal_reader_next(run->reader, &record);
-        run->result->journal = *journal_reader_report(run->reader);
+        if (status != STATUS_OK) {
+            run->result->journal = *journal_reader_report(run->reader);
+        }
         if (!has_begun && (status == STATUS_OK || status == STATUS_END)) {
             const enum status checked = check_begin(run);
             if (checked != STATUS_OK) {
@@ -176,6 +225,7 @@ static enum status read_all(struct run *run)
         if (status != STATUS_OK) {
             return journal_problem(run, status);
         }
+        look_ahead(run);
         status = apply_one(run, &record);
         if (status == STATUS_END) {
             return STATUS_OK;

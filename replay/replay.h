@@ -20,6 +20,9 @@ struct replay_options {
     uint64_t to_seq;    /* stop after this record; 0: no such end */
     int64_t to_time_ms; /* stop after the last record of this engine time or earlier; 0: none */
     uint64_t invariant_every; /* check the machine's invariants every so many records; 0: never */
+    /* But no oftener than so many records for each account, open bet, nonce and transfer that the
+     * state holds, because a check looks at them all; 0: always that often. */
+    uint64_t invariant_share;
     bool invariant_at_end;
     bool mismatch_goes_on; /* count Attest records that do not fit instead of stopping at the first
                             */

@@ -318,12 +318,8 @@ void machine_apply(struct machine *machine, const struct input *input,
     dispatch(&step, input);
 }
 
-void machine_prefetch(const struct machine *machine, const struct input *input, bool far)
+void machine_prefetch(const struct machine *machine, const struct tap *tap, bool far)
 {
-    if (input->kind != INPUT_TAP) {
-        return;
-    }
-    const struct tap *tap = &input->of.tap;
     if (far) {
         nonces_prefetch(&machine->nonces, tap);
         accounts_prefetch(&machine->accounts, tap->account);

@@ -57,10 +57,11 @@ struct tap_check {
 struct tap_check machine_check_tap(const struct machine *machine, const struct tap *tap,
                                    int64_t now_ms, bool known_nonce_only);
 
-/* Hints that this input will be applied soon: the processor begins to fetch what its look-ups will
- * touch. Changes nothing and may be left out. far: some 8 inputs ahead; else some 4 ahead, for what
- * hangs on what the first has brought. */
-void machine_prefetch(const struct machine *machine, const struct input *input, bool far);
+/* Hints that this tap will be applied soon: the processor begins to fetch what its look-ups will
+ * touch. Changes nothing and may be left out; only account, nonce, column and band are looked at,
+ * and may be anything. far: a dozen records ahead; else half as many, for what hangs on what the
+ * first has brought. */
+void machine_prefetch(const struct machine *machine, const struct tap *tap, bool far);
 
 /* --- Views: copies for readers, nothing borrowed unless said. --- */
 
