@@ -12,10 +12,10 @@ REASONS = [
     "bet:rejected " + reason for reason in (
         "CONFIG_CHANGED", "LIMIT", "CELL_CLOSED", "TOO_LATE", "TOO_EARLY", "BREAKER", "CELL_TAKEN",
         "INSUFFICIENT_FUNDS", "NO_PRICE", "PRICE_MOVED", "EXPOSURE", "SESSION_EXPIRED")
-] + ["tap:refused " + reason for reason in ("TIME_SKEW", "NONCE_REUSED", "NOT_FOUND")] + [
+] + ["tap:refused " + reason for reason in ("TIME_SKEW", "NONCE_REUSED", "NOT_FOUND", "OVERLOADED")] + [
     "transfer:refused " + reason
     for reason in ("LIMIT", "NONCE_REUSED", "NOT_FOUND", "BAD_REQUEST", "INSUFFICIENT_FUNDS")
-] + ["config:refused"]
+] + ["config:refused", "rules:refused BAD_REQUEST"]
 
 RESULTS = ["bet:settled won", "bet:settled lost"] + [
     "bet:settled void " + reason for reason in ("DOWN", "NO_TICKS", "BREAKER", "SOURCE_JUMP")

@@ -174,6 +174,11 @@ static void fill_first(struct bench *bench, struct input first[2])
 
 void bench_open(struct bench *bench, int64_t pricing_delay_ms)
 {
+    bench_open_segments(bench, pricing_delay_ms, SEGMENT_BYTES);
+}
+
+void bench_open_segments(struct bench *bench, int64_t pricing_delay_ms, size_t segment_bytes)
+{
     static struct input first[2];
     *bench = (struct bench){.now_ms = BENCH_START_MS};
     gate_disk_init(&bench->disk);
@@ -185,7 +190,7 @@ void bench_open(struct bench *bench, int64_t pricing_delay_ms)
     assert_int_equal(applier_open(&limits, &bench->applier), STATUS_OK);
     const struct journal_options journal = {
         .disk = &bench->disk.memory.disk,
-        .segment_bytes = SEGMENT_BYTES,
+        .segment_bytes = segment_bytes,
         .epoch = 1,
         .context = bench,
         .on_durable = on_durable,

@@ -45,6 +45,8 @@ struct bench {
 
 /* Opens a market with one tick, healthy, and a house with money. pricing_delay_ms as given. */
 void bench_open(struct bench *bench, int64_t pricing_delay_ms);
+/* The same on a journal with segments of this size. */
+void bench_open_segments(struct bench *bench, int64_t pricing_delay_ms, size_t segment_bytes);
 
 /* Stops the engine (unless done), closes the journal, fails the test when a check found something,
  * frees. */
