@@ -558,7 +558,7 @@ static enum status finish_all(struct sqlite_writer *writer, const struct outbox 
         }
     }
     struct sqlite_file *main = &directory->main;
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && !writer->bulk) { /* which writes them once, at the end */
         status = flush_users(writer);
     }
     if (status == STATUS_OK && main->applied_seq < outbox_last_seq(last)) {
@@ -645,6 +645,9 @@ static enum status finish_files(struct sqlite_writer *writer, void *context,
         if (status == STATUS_OK) {
             status = pass(writer, &week->file, sqlite_file_finish_bulk(&week->file));
         }
+    }
+    if (status == STATUS_OK) {
+        status = flush_users(writer);
     }
     return status == STATUS_OK
                ? pass(writer, &directory->main, sqlite_file_finish_bulk(&directory->main))
