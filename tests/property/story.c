@@ -72,6 +72,24 @@ static void refuse_rules(struct story *story)
     put_rules(story, (uint32_t)history_between(&story->history, 0, in_force));
 }
 
+/* What `tapline recover` writes behind what it kept: no effect on the state. */
+static void recover(struct story *story)
+{
+    struct history *history = &story->history;
+    struct market_view market;
+    machine_market(history_machine(history), &market);
+    struct input input = {.kind = INPUT_RECOVERY};
+    input.of.recovery = (struct recovery){
+        .kept_to = market.seq,
+        .lost_to = history_chance(history, 500) ? 0 : market.seq + 7,
+        .made_ms = history->now_ms,
+        .operator_name = history_text("property"),
+        .reason = history_text("random"),
+        .version = history_text("property"),
+    };
+    history_put(history, &input);
+}
+
 /* When a W is pending: another one in the ms in which that is allowed again, or just before. */
 static void maybe_change_band(struct story *story, int64_t limit_ms)
 {
@@ -107,8 +125,10 @@ static void act(struct story *story)
         history_attest(history);
     } else if (what < 988) {
         prices_restart(&story->prices, history);
-    } else if (what < 990) {
+    } else if (what < 989) {
         refuse_rules(story);
+    } else if (what < 990) {
+        recover(story);
     } else if (story->changes) {
         change_config(story);
     }
