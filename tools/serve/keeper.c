@@ -162,6 +162,11 @@ static void check_everything(struct keeper *keeper)
     struct compare_result result;
     const int64_t began_ms = clock_ms(CLOCK_MONOTONIC);
     const enum status status = compare_run(keeper->options.data_dir, &options, &result);
+    if (status == STATUS_OK && result.seq == 0) {
+        fprintf(stderr, "tapline serve: the check found no main.db to compare with; it is tried "
+                        "again\n");
+        return;
+    }
     if (status == STATUS_OK) {
         atomic_store(&keeper->check_alarm, false);
         metrics_set(keeper->options.metrics, METRICS_INTEGRITY_LAST_OK, clock_ms(CLOCK_REALTIME));
