@@ -3,7 +3,6 @@
 #ifndef TAPLINE_TOOLS_AUDIT_H
 #define TAPLINE_TOOLS_AUDIT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -21,10 +20,11 @@ struct audit_result {
     char problem[256];      /* one line about it */
 };
 
-/* Owns: freed by audit_free. Errors: STATUS_NO_MEMORY, STATUS_IO as of wallet_open. */
-MUST_USE enum status audit_open(bool signatures, struct audit **audit);
+/* threads: that check signatures, this one among them; 0: signatures are not asked for.
+ * Owns: freed by audit_free. Errors: those of signatures_open. */
+MUST_USE enum status audit_open(unsigned threads, struct audit **audit);
 
-/* Looks at the next record. Signatures are checked by other threads; see audit_finish. */
+/* Looks at the next record. Signatures may be checked later; see audit_finish. */
 void audit_record(struct audit *audit, const struct input *input);
 
 /* Waits for all verdicts. *result lives as long as the audit. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "replay/compare.h"
@@ -13,6 +14,7 @@
 #include "tools/offline.h"
 #include "tools/options.h"
 #include "tools/progress.h"
+#include "tools/signatures.h"
 
 /* A check looks at all that the state holds, each in about a tenth of the time of a record: so it
  * takes a thirtieth of the whole, and at least the one at the end is made. */
@@ -21,6 +23,7 @@
 enum row {
     ROW_DATA,
     ROW_SIGNATURES,
+    ROW_THREADS,
     ROW_EVERY,
     ROW_NO_SQLITE,
     ROW_JSON,
@@ -34,6 +37,7 @@ struct verify {
     bool with_sqlite;
     uint64_t every;
     uint64_t every_share;
+    unsigned threads;
     struct applier *applier;
     struct audit *audit;
     struct replay_result replay;
@@ -206,7 +210,7 @@ static int run(struct verify *verify)
 {
     enum status status = applier_open(NULL, &verify->applier);
     if (status == STATUS_OK) {
-        status = audit_open(verify->with_signatures, &verify->audit);
+        status = audit_open(verify->with_signatures ? verify->threads : 0, &verify->audit);
     }
     if (status != STATUS_OK) {
         return offline_fail("verify", status, "");
@@ -233,12 +237,29 @@ static int run(struct verify *verify)
     return print_result(verify);
 }
 
+/* NULL: the cores. */
+static bool take_threads(const char *text, unsigned *threads)
+{
+    uint64_t count = SIGNATURES_THREADS_MAX;
+    if (text == NULL) {
+        const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        count = cores > 0 && cores < SIGNATURES_THREADS_MAX ? (uint64_t)cores : count;
+    } else if (!options_positive(text, &count) || count > SIGNATURES_THREADS_MAX) {
+        return false;
+    }
+    *threads = (unsigned)count;
+    return true;
+}
+
 int command_verify(int argc, char **argv)
 {
     struct option_row rows[ROW_COUNT] = {
         [ROW_DATA] = OPTION_ROW("data", OPTION_TEXT, "DIR", "./data", "the data directory"),
         [ROW_SIGNATURES] = OPTION_ROW("signatures", OPTION_FLAG, NULL, NULL,
                                       "check the signature of every tap again"),
+        [ROW_THREADS] =
+            OPTION_ROW("threads", OPTION_TEXT, "N", NULL,
+                       "work with N threads; without it with as many as there are cores"),
         [ROW_EVERY] = OPTION_ROW("every", OPTION_TEXT, "N", "10000",
                                  "check all invariants of the ledger every N records; without "
                                  "this less often the more the state holds"),
@@ -268,7 +289,9 @@ int command_verify(int argc, char **argv)
         .with_sqlite = !rows[ROW_NO_SQLITE].given,
         .every_share = rows[ROW_EVERY].given ? 0 : EVERY_SHARE,
     };
-    if (!options_positive(rows[ROW_EVERY].value, &verify.every)) {
+    if (!take_threads(rows[ROW_THREADS].value, &verify.threads)) {
+        code = offline_fail("verify", STATUS_USAGE, "--threads takes a number from 1 to 256");
+    } else if (!options_positive(rows[ROW_EVERY].value, &verify.every)) {
         code = offline_fail("verify", STATUS_USAGE, "--every takes a number from 1");
     } else if (offline_is_directory("verify", "--data", verify.data_dir, &code)) {
         code = run(&verify);
