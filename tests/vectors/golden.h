@@ -6,9 +6,10 @@
  *     digest HEX              after the last record
  *     tree HEX                tree head over all records
  *     after 1000 HEX          digest after every thousandth record
- *     record 5 4567           how many records of a kind, events of a kind, refusals and voids for
- * a event 11 812            reason; the numbers are those of input.h and event.h reason PRICE_MOVED
- * 97 */
+ *     record 5 4567           records of a kind, by its number in input.h
+ *     event 11 812            events of a kind, by its number in event.h
+ *     reason PRICE_MOVED 97   refusals and voids for a reason
+ */
 #ifndef TAPLINE_TESTS_VECTORS_GOLDEN_H
 #define TAPLINE_TESTS_VECTORS_GOLDEN_H
 
