@@ -45,8 +45,8 @@ MUST_USE enum status applier_apply(struct applier *applier, uint64_t seq, const 
 
 /* Decodes the next record; the state is untouched. *input is borrowed until the next decode.
  * Errors, with the report filled: STATUS_INVALID the bytes are no record, seq is not the next one,
- * or engine time goes back; STATUS_VERSION a kind or rules this build does not know; STATUS_FULL the
- * arena is too small for the journal. */
+ * or engine time goes back; STATUS_VERSION a kind or rules this build does not know; STATUS_FULL
+ * the arena is too small for the journal. */
 MUST_USE enum status applier_decode(struct applier *applier, uint64_t seq, const uint8_t *record,
                                     size_t length, const struct input **input);
 

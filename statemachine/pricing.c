@@ -10,8 +10,9 @@
 #define PRICE_AGE_MAX_MS  1000 /* with delay 0: how old the latest valid tick may be */
 #define PRICE_WAIT_MAX_MS 2000 /* with a delay: how long past it a bet waits for a valid tick */
 
-#define MEASURED_COLUMNS 16 /* more than are on offer by default; two in one slot only cost time   \
-                             */
+#define MEASURED_COLUMNS                                                                           \
+    16 /* more than are on offer by default; two in one slot only cost time                        \
+        */
 
 /* What pricing decided for a bet. */
 struct verdict {
