@@ -9,12 +9,28 @@
 #include "tools/moment.h"
 #include "tools/offline.h"
 #include "tools/options.h"
+#include "tools/progress.h"
 
 enum row {
     ROW_DATA,
     ROW_BET,
+    ROW_ALL,
+    ROW_FROM,
+    ROW_TO,
     ROW_JSON,
     ROW_COUNT
+};
+
+/* What is asked, and what came of it. */
+struct question {
+    const char *data_dir;
+    bool all;
+    uint64_t from_seq; /* one bet: both are its id */
+    uint64_t to_seq;
+    bool as_json;
+    uint64_t told;
+    uint64_t wrong;    /* stories with a figure that differs, or a wrong signature */
+    char problem[256]; /* of the first one; "" when only a signature is wrong */
 };
 
 static void put_time(struct fields *fields, const char *key, int64_t time_ms)
@@ -119,43 +135,62 @@ static void put_deviations(struct fields *fields, const struct odds *odds)
     }
 }
 
+/* What confirming would have done to the column and the house: the caps' own figures. */
+static void put_exposure(struct fields *fields, const struct reckoned_price *price)
+{
+    fields_i64(fields, "column_stakes", price->column_stakes_micro);
+    fields_i64(fields, "column_payout", price->column_payout_micro);
+    fields_i64(fields, "set_aside_change", price->set_aside_change_micro);
+    fields_i64(fields, "column_loss_max", price->column_loss_max_micro);
+    fields_i64(fields, "bankroll", price->bankroll_micro);
+    fields_i64(fields, "house_reserve", price->house_reserve_micro);
+}
+
 static void put_pricing(struct fields *fields, const struct explain *story)
 {
-    const struct explain_pricing *pricing = &story->pricing;
-    if (!pricing->done) {
+    if (!story->priced) {
         if (fields->json) {
             fields_null(fields, "pricing");
         }
         return;
     }
-    const struct odds_input *input = &pricing->input;
+    const struct reckoned_price *price = &story->price;
+    const struct odds_input *input = &price->input;
     fields_section(fields, "pricing");
     fields_u64(fields, "seq", story->bet.priced_seq);
     put_time(fields, "time", story->bet.priced_at_ms);
-    put_time(fields, "tick", story->bet.tick_ms);
+    put_time(fields, "tick", price->tick_ms);
     fields_i64(fields, "price", input->price_e4);
     fields_i64(fields, "tau_ms", input->tau_ms);
-    fields_i64(fields, "band_e4", pricing->band_e4);
+    fields_i64(fields, "min_lead_ms", price->min_lead_ms);
+    fields_i64(fields, "band_e4", price->band_e4);
     fields_i64(fields, "lo", input->lo_e4);
     fields_i64(fields, "hi", input->hi_e4);
+    fields_i64(fields, "samples", story->samples);
     fields_u64(fields, "v_fast", input->v_fast_q64);
     fields_u64(fields, "v_slow", input->v_slow_q64);
-    put_deviations(fields, &pricing->odds);
-    fields_u64(fields, "p", pricing->odds.p_q32);
+    put_deviations(fields, &price->odds);
+    fields_u64(fields, "p", price->odds.p_q32);
     fields_i64(fields, "edge_bp", input->edge_bp);
-    fields_u64(fields, "mult_before_skew", pricing->odds.mult_raw_centi);
+    fields_u64(fields, "mult_before_skew", price->odds.mult_raw_centi);
     fields_i64(fields, "skew_bp", input->skew_bp);
     fields_i64(fields, "cell_payouts", input->cell_payout_micro);
     fields_i64(fields, "cell_payout_max", input->cell_payout_max_micro);
-    fields_u64(fields, "mult", pricing->odds.mult_centi);
-    fields_i64(fields, "payout", pricing->payout_micro);
+    fields_u64(fields, "mult", price->odds.mult_centi);
+    fields_i64(fields, "min_mult", story->bet.min_mult_centi);
+    fields_u64(fields, "rules", price->rules_version);
+    fields_i64(fields, "payout_step", price->payout_step_micro);
+    fields_i64(fields, "payout", price->payout_micro);
+    put_exposure(fields, price);
+    fields_string(fields, "verdict",
+                  price->verdict == REASON_NONE ? "confirmed" : reason_text(price->verdict));
     fields_section_end(fields);
 }
 
 static void put_settlement(struct fields *fields, const struct explain *story)
 {
-    const struct explain_settlement *settlement = &story->settlement;
-    if (!settlement->done) {
+    const struct reckoned_settlement *settlement = &story->settlement;
+    if (!story->settled) {
         if (fields->json) {
             fields_null(fields, "settlement");
         }
@@ -182,6 +217,7 @@ static void put_settlement(struct fields *fields, const struct explain *story)
     }
     fields_u64(fields, "valid", settlement->valid);
     fields_i64_or_null(fields, "median", settlement->median_e4);
+    fields_i64_or_null(fields, "settle_price", settlement->price_e4);
     fields_string(fields, "result", bet_state_text(story->bet.state));
     if (story->bet.reason != REASON_NONE) {
         fields_string(fields, "reason", reason_text(story->bet.reason));
@@ -278,26 +314,81 @@ static bool print_story(const struct explain *story, bool as_json)
     return printed;
 }
 
-static int run(const char *data_dir, uint64_t id, bool as_json)
+static enum status take_story(void *context, const struct explain *story)
 {
-    struct explain story;
+    struct question *question = context;
+    question->told += 1;
+    if (story->problem[0] != '\0' || (story->signature_checked && !story->signature_good)) {
+        if (question->wrong == 0) {
+            snprintf(question->problem, sizeof question->problem, "%s", story->problem);
+        }
+        question->wrong += 1;
+    }
+    if (!question->as_json && question->told > 1) {
+        printf("\n");
+    }
+    return print_story(story, question->as_json) ? STATUS_OK : STATUS_IO;
+}
+
+static enum status tell(struct question *question, char *text)
+{
+    struct progress progress;
+    progress_start(&progress, "explain");
+    const struct explain_options options = {
+        .from_seq = question->from_seq,
+        .to_seq = question->to_seq,
+        .all_taps = !question->all,
+        .context = question,
+        .told = take_story,
+        .progress_context = &progress,
+        .progress = progress_update,
+    };
+    const enum status status = explain_run(question->data_dir, &options, text);
+    progress_finish(&progress);
+    return status;
+}
+
+static int run(struct question *question)
+{
     char text[512];
-    const enum status status = explain_run(data_dir, id, &story, text);
+    enum status status =
+        question->all ? STATUS_OK : explain_find(question->data_dir, question->from_seq, text);
     if (status == STATUS_END) {
         fprintf(stderr, "tapline explain: %s; a bet's id is the seq of its tap\n", text);
         return EXIT_DIFFERENCE;
     }
+    if (status == STATUS_OK) {
+        status = tell(question, text);
+    }
     if (status != STATUS_OK) {
         return offline_fail("explain", status, text);
     }
-    if (!print_story(&story, as_json)) {
-        return offline_fail("explain", STATUS_IO, "cannot write the result");
+    if (question->wrong == 0) {
+        return EXIT_GOOD;
     }
-    if (story.signature_checked && !story.signature_good) {
-        return offline_fail("explain", STATUS_MISMATCH, "the signature is not of the account");
+    return question->problem[0] == '\0'
+               ? EXIT_DIFFERENCE /* of the signature, and the story says so */
+               : offline_fail("explain", STATUS_MISMATCH, question->problem);
+}
+
+/* One bet by its id, or a range of all; anything between would be guessed. */
+static bool read_question(const struct option_row *rows, struct question *question)
+{
+    *question = (struct question){.data_dir = rows[ROW_DATA].value,
+                                  .all = rows[ROW_ALL].given,
+                                  .from_seq = 1,
+                                  .to_seq = UINT64_MAX,
+                                  .as_json = rows[ROW_JSON].given};
+    const bool has_range = rows[ROW_FROM].value != NULL || rows[ROW_TO].value != NULL;
+    if (!question->all) {
+        const bool good = options_positive(rows[ROW_BET].value, &question->from_seq) && !has_range;
+        question->to_seq = question->from_seq;
+        return good;
     }
-    return story.problem[0] == '\0' ? EXIT_GOOD
-                                    : offline_fail("explain", STATUS_MISMATCH, story.problem);
+    return rows[ROW_BET].value == NULL &&
+           (rows[ROW_FROM].value == NULL ||
+            options_positive(rows[ROW_FROM].value, &question->from_seq)) &&
+           (rows[ROW_TO].value == NULL || options_positive(rows[ROW_TO].value, &question->to_seq));
 }
 
 int command_explain(int argc, char **argv)
@@ -305,12 +396,16 @@ int command_explain(int argc, char **argv)
     struct option_row rows[ROW_COUNT] = {
         [ROW_DATA] = OPTION_ROW("data", OPTION_TEXT, "DIR", "./data", "the data directory"),
         [ROW_BET] = OPTION_ROW("bet", OPTION_TEXT, "ID", NULL, "which bet"),
-        [ROW_JSON] = OPTION_ROW("json", OPTION_FLAG, NULL, NULL, "one JSON object"),
+        [ROW_ALL] = OPTION_ROW("all", OPTION_FLAG, NULL, NULL, "every bet, in the order they end"),
+        [ROW_FROM] = OPTION_ROW("from", OPTION_TEXT, "SEQ", NULL, "with --all: the first bet"),
+        [ROW_TO] = OPTION_ROW("to", OPTION_TEXT, "SEQ", NULL, "with --all: the last bet"),
+        [ROW_JSON] = OPTION_ROW("json", OPTION_FLAG, NULL, NULL, "one JSON object a bet and line"),
     };
     struct options options = {
         .command = "explain",
-        .usage = "tapline explain --data DIR --bet ID [--json]",
-        .summary = "Tells the whole story of one bet, every figure recomputed from the journal.",
+        .usage = "tapline explain --data DIR --bet ID|--all [--from SEQ] [--to SEQ] [--json]",
+        .summary = "Tells the whole story of a bet, or of all, every figure recomputed from the "
+                   "journal.",
         .notes = OFFLINE_EXIT_HELP,
         .rows = rows,
         .row_count = ROW_COUNT,
@@ -319,11 +414,13 @@ int command_explain(int argc, char **argv)
     if (!options_parse(&options, argc, argv, &code)) {
         return code;
     }
-    uint64_t id;
-    if (!options_positive(rows[ROW_BET].value, &id)) {
-        code = offline_fail("explain", STATUS_USAGE, "name the bet with --bet ID");
-    } else if (offline_is_directory("explain", "--data", rows[ROW_DATA].value, &code)) {
-        code = run(rows[ROW_DATA].value, id, rows[ROW_JSON].given);
+    struct question question;
+    if (!read_question(rows, &question)) {
+        code = offline_fail("explain", STATUS_USAGE,
+                            "name the bet with --bet ID, or all with --all and perhaps --from SEQ "
+                            "and --to SEQ");
+    } else if (offline_is_directory("explain", "--data", question.data_dir, &code)) {
+        code = run(&question);
     }
     options_free(&options);
     return code;
