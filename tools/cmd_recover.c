@@ -8,11 +8,14 @@
 
 #include "base/text.h"
 #include "projections/sqlite_audit.h"
+#include "replay/snapshot_shelf.h"
 #include "tools/commands.h"
 #include "tools/offline.h"
 #include "tools/options.h"
 #include "tools/progress.h"
 #include "tools/recover.h"
+
+#define RECOVER_SNAPSHOT_BYTES (SNAPSHOT_NAME_BYTES + sizeof SNAPSHOT_FOLDER)
 
 enum row {
     ROW_DATA,
@@ -38,7 +41,7 @@ static void describe_author(const struct recover_author *author, struct json *te
         snprintf(line, sizeof line,
                  "This directory was made by 'tapline recover' (%s) from a damaged journal, by %s "
                  "at %" PRId64 " ms.\nReason: %s\n\nThe records kept are the same, with the same "
-                               "seqs and the same tree head. "
+                 "seqs and the same tree head. "
                  "What followed them is lost; its\nseqs, which are the ids of its bets too, are "
                  "given out again. "
                  "Keep the damaged directory: receipts and bets\nof the lost part can be proved by "
@@ -87,16 +90,35 @@ static int copy(const struct recover_options *options, const struct recover_plan
     return EXIT_GOOD;
 }
 
+/* The witnesses outside of the journal, as those of a start. */
+static void find_witnesses(struct recover_options *options, char file[32],
+                           char snapshot[RECOVER_SNAPSHOT_BYTES])
+{
+    struct snapshot_shelf shelf;
+    struct snapshot_header newest;
+    sqlite_audit_witness(options->data_dir, &options->witness_seq, file);
+    options->witness_name = file;
+    if (snapshot_shelf_open(&shelf, NULL, options->data_dir, NULL, NULL) == STATUS_OK &&
+        snapshot_shelf_newest(&shelf, &newest)) {
+        char name[SNAPSHOT_NAME_BYTES];
+        snapshot_name(newest.seq, name);
+        (void)snprintf(snapshot, RECOVER_SNAPSHOT_BYTES, "%s/%s", SNAPSHOT_FOLDER, name); /* fits */
+        options->snapshot_seq = newest.seq;
+        options->snapshot_epoch = newest.place.epoch;
+        options->snapshot_name = snapshot;
+    }
+}
+
 static int run(const struct option_row *rows, uint64_t to_seq)
 {
     char witness_name[32];
+    char snapshot[RECOVER_SNAPSHOT_BYTES];
     struct progress progress;
     struct recover_options options = {.data_dir = rows[ROW_DATA].value,
                                       .to_seq = to_seq,
-                                      .witness_name = witness_name,
                                       .progress_context = &progress,
                                       .progress = progress_update};
-    sqlite_audit_witness(options.data_dir, &options.witness_seq, witness_name);
+    find_witnesses(&options, witness_name, snapshot);
     struct recover_plan plan;
     progress_start(&progress, "read");
     const enum status status = recover_plan(&options, &plan);

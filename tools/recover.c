@@ -260,6 +260,10 @@ static enum status judge(struct walk *walk, const struct finding *finding)
     struct recover_plan *plan = walk->plan;
     struct recovery_witness witness = {
         options->witness_seq, options->witness_name != NULL ? options->witness_name : "a witness"};
+    if (options->snapshot_seq > witness.seq &&
+        (!walk->chain.has_epoch || walk->chain.epoch == options->snapshot_epoch)) {
+        witness = (struct recovery_witness){options->snapshot_seq, options->snapshot_name};
+    }
     if (walk->chain.has_witness && walk->chain.witness.seq > witness.seq) {
         witness = (struct recovery_witness){walk->chain.witness.seq, FORMAT_HEAD_NAME};
     }

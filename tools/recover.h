@@ -32,6 +32,10 @@ struct recover_options {
     /* The highest seq that anything outside of the journal has seen, as journal_open takes it. */
     uint64_t witness_seq;
     const char *witness_name;
+    /* The newest good snapshot, of the journal with this epoch; 0: none. */
+    uint64_t snapshot_seq;
+    uint64_t snapshot_epoch;
+    const char *snapshot_name;
     const struct machine_limits *limits; /* NULL: the state machine's own */
     void *progress_context;
     void (*progress)(void *context, uint64_t records, uint64_t done_bytes, uint64_t total_bytes);

@@ -403,6 +403,23 @@ static void outer_witness_counts_as_well(void **state)
     recover_plan_free(&world.plan);
 }
 
+/* A snapshot counts as well, when it is one of this journal. */
+static void snapshot_of_the_same_journal_counts(void **state)
+{
+    (void)state;
+    for (unsigned same = 0; same < 2; same++) {
+        begin();
+        world.options.snapshot_seq = world.sample.records + 9;
+        world.options.snapshot_epoch = same != 0 ? EPOCH : EPOCH + 1;
+        world.options.snapshot_name = "snapshots/x";
+        plan();
+        assert_int_equal(world.plan.damaged, same);
+        assert_int_equal(world.plan.kept_to, world.sample.records);
+        assert_int_equal(world.plan.lost_to, same != 0 ? world.sample.records + 9 : 0);
+        recover_plan_free(&world.plan);
+    }
+}
+
 static void missing_segment_ends_what_is_kept(void **state)
 {
     (void)state;
@@ -694,6 +711,7 @@ int main(void)
         cmocka_unit_test(lost_bets_are_named),
         cmocka_unit_test(lost_tail_is_named_and_all_before_it_kept),
         cmocka_unit_test(outer_witness_counts_as_well),
+        cmocka_unit_test(snapshot_of_the_same_journal_counts),
         cmocka_unit_test(missing_segment_ends_what_is_kept),
         cmocka_unit_test(damaged_header_loses_no_line),
         cmocka_unit_test(nothing_sound_is_nothing_kept),
