@@ -46,9 +46,11 @@ static enum status grow(struct sqlite_bets *bets)
 
 enum status sqlite_bets_put(struct sqlite_bets *bets, const struct bet *bet)
 {
-    struct sqlite_bet *known = sqlite_bets_find(bets, bet->bet);
+    const bool newest =
+        bets->count == 0 || sqlite_bets_at(bets, bets->count - 1)->bet.bet < bet->bet;
+    struct sqlite_bet *known = newest ? NULL : sqlite_bets_find(bets, bet->bet);
     if (known == NULL) {
-        CHECK(bets->count == 0 || sqlite_bets_at(bets, bets->count - 1)->bet.bet < bet->bet);
+        CHECK(newest);
         if (bets->count == bets->capacity) {
             const enum status status = grow(bets);
             if (status != STATUS_OK) {

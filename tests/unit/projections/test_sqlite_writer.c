@@ -538,6 +538,120 @@ static void full_disk_halts_and_resumes(void **state)
     story_remove_directory(whole.dir);
 }
 
+/* A writer in bulk mode, with the story's first `last` records, `cut` of them a transaction. */
+static struct sqlite_writer *bulk_writer(const char *dir, uint64_t last, size_t cut)
+{
+    const struct sqlite_writer_options options = {.head_seq = UINT64_MAX, .bulk = true};
+    struct sqlite_writer *writer;
+    struct sqlite_writer_report report;
+    assert_int_equal(sqlite_writer_open(dir, &options, &writer, &report), STATUS_OK);
+    struct story story;
+    story_tell(&story, 1);
+    for (size_t at = 0; at < last; at += cut) {
+        const size_t count = at + cut > last ? (size_t)last - at : cut;
+        assert_int_equal(sqlite_writer_apply_many(writer, &story.outboxes[at], count), STATUS_OK);
+    }
+    story_free(&story);
+    return writer;
+}
+
+static void count_file(void *context, const char *file)
+{
+    int *count = context;
+    assert_non_null(strstr(file, "bets_2026_w4"));
+    *count += 1;
+}
+
+/* Proves that files made in bulk have the rows, indexes, positions and settings of those that were
+ * written as it happened, whatever the cuts, and that a writer goes on with them. */
+static void bulk_files_are_like_any_other(void **state)
+{
+    (void)state;
+    struct whole whole;
+    whole_make(&whole, 4);
+    static const char *const questions[] = {
+        "SELECT seq * 10 + closed FROM applied",
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'index'",
+        "PRAGMA user_version",
+        "PRAGMA application_id",
+    };
+    for (size_t cut = 1; cut <= STORY_RECORDS; cut += 6) {
+        char dir[64];
+        story_directory(dir);
+        struct sqlite_writer *writer = bulk_writer(dir, STORY_RECORDS - 4, cut);
+        int files = 0;
+        assert_int_equal(sqlite_writer_finish_bulk(writer, &files, count_file), STATUS_OK);
+        assert_in_range(files, 1, 2); /* a week that is over had its indexes before */
+        struct story story;
+        story_tell(&story, 1);
+        story_apply(writer, &story, STORY_RECORDS - 4, STORY_RECORDS);
+        story_free(&story);
+        sqlite_writer_close(writer);
+        char digests[STORY_DIGESTS_BYTES];
+        story_digests(dir, digests);
+        assert_string_equal(digests, whole.digests);
+        for (size_t i = 1; i < sizeof(questions) / sizeof(questions[0]); i++) {
+            assert_int_equal(story_query(dir, STORY_WEEK_2, questions[i]),
+                             story_query(whole.dir, STORY_WEEK_2, questions[i]));
+            assert_int_equal(story_query(dir, "main.db", questions[i]),
+                             story_query(whole.dir, "main.db", questions[i]));
+        }
+        assert_int_equal(story_query(dir, STORY_WEEK_2, questions[0]),
+                         story_query(whole.dir, STORY_WEEK_2, questions[0]));
+        assert_int_equal(story_query(dir, STORY_WEEK_1, "SELECT closed FROM applied"), 1);
+        struct sqlite_writer_report report;
+        sqlite_writer_close(story_writer(dir, &report));
+        assert_false(report.rebuilds);
+        assert_int_equal(report.applied_seq, STORY_RECORDS);
+        story_remove_directory(dir);
+    }
+    story_remove_directory(whole.dir);
+}
+
+/* Proves that what a bulk writer leaves that did not finish is taken for nothing and made anew. */
+static void unfinished_bulk_files_are_made_anew(void **state)
+{
+    (void)state;
+    struct whole whole;
+    whole_make(&whole, 4);
+    for (uint64_t last = 1; last <= STORY_RECORDS; last += 4) {
+        char dir[64];
+        story_directory(dir);
+        sqlite_writer_close(bulk_writer(dir, last, 2));
+        struct sqlite_writer_report report;
+        struct sqlite_writer *writer = story_writer(dir, &report);
+        assert_int_equal(report.applied_seq, 0);
+        sqlite_writer_close(writer);
+        story_bring_up(dir, 3);
+        char digests[STORY_DIGESTS_BYTES];
+        story_digests(dir, digests);
+        assert_string_equal(digests, whole.digests);
+        story_remove_directory(dir);
+    }
+    story_remove_directory(whole.dir);
+}
+
+/* Proves that a directory with files is never written in bulk. */
+static void bulk_has_no_effect_where_files_are(void **state)
+{
+    (void)state;
+    char dir[64];
+    story_directory(dir);
+    struct story story;
+    story_tell(&story, 1);
+    struct sqlite_writer_report report;
+    struct sqlite_writer *writer = story_writer(dir, &report);
+    story_apply(writer, &story, 0, 10);
+    sqlite_writer_close(writer);
+    const struct sqlite_writer_options options = {.head_seq = UINT64_MAX, .bulk = true};
+    assert_int_equal(sqlite_writer_open(dir, &options, &writer, &report), STATUS_OK);
+    story_apply(writer, &story, 10, 12);
+    assert_int_equal(story_query(dir, "main.db", "SELECT seq FROM applied"), 12);
+    sqlite_writer_close(writer);
+    story_free(&story);
+    story_remove_directory(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -562,6 +676,9 @@ int main(void)
         cmocka_unit_test(full_replay_over_complete_files_is_checked),
         cmocka_unit_test(archived_week_is_not_missed),
         cmocka_unit_test(full_disk_halts_and_resumes),
+        cmocka_unit_test(bulk_files_are_like_any_other),
+        cmocka_unit_test(unfinished_bulk_files_are_made_anew),
+        cmocka_unit_test(bulk_has_no_effect_where_files_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
