@@ -125,7 +125,9 @@ static int run(const struct option_row *rows, uint64_t to_seq)
     progress_finish(&progress);
     int code;
     struct json text = {0};
-    if (status != STATUS_OK) {
+    if (status == STATUS_NOT_FOUND && offline_lost_journal("recover", options.data_dir)) {
+        code = EXIT_DAMAGED;
+    } else if (status != STATUS_OK) {
         code = offline_fail("recover", status, plan.problem);
     } else {
         recover_describe(&options, &plan, &text);

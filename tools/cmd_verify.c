@@ -219,6 +219,9 @@ static int run(struct verify *verify)
         verify->compared = compare_open(verify->data_dir, &verify->compare, &verify->sqlite);
     }
     status = run_replay(verify);
+    if (status == STATUS_NOT_FOUND && offline_lost_journal("verify", verify->data_dir)) {
+        return EXIT_DAMAGED;
+    }
     if (status != STATUS_OK) {
         return offline_fail("verify", status, verify->replay.problem);
     }

@@ -1,11 +1,13 @@
 #include "tools/offline.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "journal/journal.h"
+#include "projections/sqlite_audit.h"
 #include "tools/commands.h"
 
 int offline_exit_code(enum status status)
@@ -83,6 +85,20 @@ bool offline_is_directory(const char *command, const char *option, const char *p
             strerror(error));
     *code = EXIT_USAGE;
     return false;
+}
+
+bool offline_lost_journal(const char *command, const char *data_dir)
+{
+    uint64_t seq;
+    char name[32];
+    sqlite_audit_witness(data_dir, &seq, name);
+    if (seq > 0) {
+        fprintf(stderr,
+                "tapline %s: the folder journal/ is missing, but %s has seen seq %" PRIu64
+                ": put it back from where it went, or from a backup\n",
+                command, name, seq);
+    }
+    return seq > 0;
 }
 
 bool offline_print(struct json *text)

@@ -25,6 +25,10 @@ int offline_fail(const char *command, enum status status, const char *problem);
 MUST_USE bool offline_is_directory(const char *command, const char *option, const char *path,
                                    int *code);
 
+/* Of a directory without journal/: true, with one line on stderr, when its databases have seen one:
+ * then it is lost, and not the wrong directory. */
+MUST_USE bool offline_lost_journal(const char *command, const char *data_dir);
+
 /* Prints the text and a line feed to stdout and empties it. False when stdout cannot be written, or
  * when memory ran out while the text was made. */
 MUST_USE bool offline_print(struct json *text);

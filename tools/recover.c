@@ -278,6 +278,28 @@ static enum status judge(struct walk *walk, const struct finding *finding)
     return STATUS_OK;
 }
 
+/* What can still be read behind the damage. A disk that fails here ends the reading and no more:
+ * what is kept has been read. */
+static enum status look_behind(struct walk *walk)
+{
+    struct recover_plan *plan = walk->plan;
+    struct finding finding;
+    enum status status;
+    while ((status = chain_skip(&walk->chain)) == STATUS_OK) {
+        status = take_batches(walk, &finding);
+        if (status != STATUS_END) {
+            break;
+        }
+    }
+    if (status == STATUS_IO || status == STATUS_NOT_FOUND) {
+        (void)snprintf(plan->unreadable, sizeof plan->unreadable, "%s",
+                       disk_problem(walk->disk, status)); /* fits */
+        plan->problem[0] = '\0';
+        return STATUS_OK;
+    }
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
 static enum status walk_all(struct walk *walk)
 {
     struct finding finding;
@@ -301,13 +323,7 @@ static enum status walk_all(struct walk *walk)
                        plan->report.offset, plan->report.reason);
         return STATUS_DAMAGED;
     }
-    while (plan->damaged && (status = chain_skip(&walk->chain)) == STATUS_OK) {
-        status = take_batches(walk, &finding);
-        if (status != STATUS_END) {
-            return status;
-        }
-    }
-    return status == STATUS_END ? STATUS_OK : status;
+    return plan->damaged ? look_behind(walk) : STATUS_OK;
 }
 
 enum status recover_plan(const struct recover_options *options, struct recover_plan *plan)

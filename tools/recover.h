@@ -62,7 +62,9 @@ struct recover_plan {
     uint64_t lost_kinds[RECOVER_KINDS];
     struct recover_range ranges[RECOVER_RANGES_MAX];
     unsigned range_count;
-    bool ranges_cut;   /* there are more */
+    bool ranges_cut;                     /* there are more */
+    char unreadable[DISK_PROBLEM_BYTES]; /* why no more behind the damage could be read; "" all was
+                                          */
     struct json lines; /* of lost records that move money or change rules, one each; owned */
     uint64_t line_count;
     uint64_t lines_left_out;

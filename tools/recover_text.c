@@ -116,5 +116,8 @@ void recover_describe(const struct recover_options *options, const struct recove
     say_found(plan, text);
     say_kept(plan, text);
     say_lost(plan, text);
+    if (plan->unreadable[0] != '\0') {
+        say(text, "not looked   at the rest: %s\n", plan->unreadable);
+    }
     say_lines(plan, text);
 }

@@ -197,6 +197,10 @@ test('a_lost_journal_folder_is_refused_and_can_be_put_back', async (t) => {
   told(ended, 74, /\.db has seen seq (\d+), so seq 1 to \1 are missing/, 'without journal/');
   assert.doesNotMatch(ended.stderr, /archive/);
   assert.ok(!fs.existsSync(path.join(data, 'journal')), 'nothing was put in its place');
+  for (const command of ['verify', 'recover']) {
+    const ended = await tapline(command, '--data', data);
+    told(ended, 2, /journal\/ is missing, but main\.db has seen seq \d+/, command);
+  }
   fs.renameSync(aside, path.join(data, 'journal'));
   const server = await Server.start(t, data, ['--demo']);
   await server.stop();

@@ -592,6 +592,38 @@ static void failing_disk_leaves_no_new_directory(void **state)
     recover_plan_free(&world.plan);
 }
 
+/* A disk that cannot read what follows the damage: what is before is kept all the same. */
+static void failing_disk_behind_the_damage_loses_nothing_kept(void **state)
+{
+    (void)state;
+    begin();
+    spoil(0);
+    world.work.calls = 0;
+    plan();
+    const uint64_t calls = world.work.calls;
+    const uint64_t kept_to = world.plan.kept_to;
+    recover_plan_free(&world.plan);
+    unsigned ended_early = 0;
+    for (uint64_t n = 1; n <= calls; n++) {
+        world.work.calls = 0;
+        world.work.fault =
+            (struct memory_fault){.at_call = n, .for_ever = true, .status = STATUS_IO};
+        const enum status status = recover_plan(&world.options, &world.plan);
+        world.work.fault = (struct memory_fault){0};
+        if (status == STATUS_OK) {
+            assert_int_equal(world.plan.kept_to, kept_to);
+            assert_string_not_equal(world.plan.unreadable, "");
+            assert_true(plan_says("not looked"));
+            ended_early++;
+        } else {
+            assert_int_equal(status, STATUS_IO);
+            assert_string_not_equal(world.plan.problem, "");
+        }
+        recover_plan_free(&world.plan);
+    }
+    assert_true(ended_early > 0);
+}
+
 /* --- The command ---------------------------------------------------------------------------------
  */
 
@@ -720,6 +752,7 @@ int main(void)
         cmocka_unit_test(existing_directory_is_never_written_to),
         cmocka_unit_test(full_disk_leaves_no_new_directory),
         cmocka_unit_test(failing_disk_leaves_no_new_directory),
+        cmocka_unit_test(failing_disk_behind_the_damage_loses_nothing_kept),
         cmocka_unit_test(command_shows_then_makes),
         cmocka_unit_test(command_leaves_a_running_server_alone),
     };
