@@ -150,6 +150,12 @@ struct journal_record {
 MUST_USE enum status journal_reader_open(const char *data_dir, const struct disk *disk,
                                          uint64_t from_seq, struct journal_reader **reader);
 
+/* Reads ahead by a thread of its own from here on, until the end or damage is found; before the
+ * first record, and after journal_reader_know_rules. Everything below says the same, but
+ * journal_reader_place speaks only at the end. Errors: STATUS_NO_MEMORY (also: no thread), then all
+ * is as without. */
+MUST_USE enum status journal_reader_read_ahead(struct journal_reader *reader);
+
 /* The next record. Errors: STATUS_END clean end (or an unsynced tail after it, named in the report
  * with rule 'a'), a later call looks again for what a writer added (and scans the rest of the last
  * segment to do so: not for a busy loop); STATUS_DAMAGED, STATUS_LOST_TAIL, STATUS_VERSION with the
@@ -189,7 +195,8 @@ void journal_reader_head(const struct journal_reader *reader, struct journal_hea
  * zero after damage was skipped. */
 void journal_reader_head_before(const struct journal_reader *reader, struct journal_head *head);
 
-/* The place at the end of the present batch. False: nothing was read yet, or damage was skipped. */
+/* The place at the end of the present batch. False: nothing was read yet, damage was skipped, or a
+ * thread reads ahead. */
 bool journal_reader_place(const struct journal_reader *reader, struct journal_place *place);
 
 /* Bytes of all segments up to the read position, and in all; for progress bars. */

@@ -4,12 +4,16 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "journal/chain.h"
 #include "journal/journal.h"
+#include "journal/read_ahead.h"
 #include "journal/recovery.h"
 
 struct journal_reader {
-    struct chain chain;
+    struct chain chain;            /* the thread's while there is one */
+    struct read_ahead *read_ahead; /* NULL: the chain is walked here */
+    const struct read_batch *read; /* with a thread: the present batch */
     struct chain_batch batch;
     uint64_t from_seq;
     uint32_t done;       /* records of the batch that were handed out */
@@ -18,6 +22,7 @@ struct journal_reader {
     uint32_t ahead;
     uint64_t scout_window; /* the segment's window_number then */
     uint64_t scout_frame;  /* where the frame behind the scout's begins */
+    size_t scout_distance; /* with a thread: in batches */
     const uint8_t *scout;
     const uint8_t *scout_end;
     struct journal_report report;
@@ -47,6 +52,12 @@ enum status journal_reader_open(const char *data_dir, const struct disk *disk, u
     return STATUS_OK;
 }
 
+enum status journal_reader_read_ahead(struct journal_reader *reader)
+{
+    CHECK(reader->read_ahead == NULL && reader->batch.header.count == 0);
+    return read_ahead_open(&reader->chain, &reader->read_ahead);
+}
+
 void journal_reader_know_rules(struct journal_reader *reader, uint32_t newest)
 {
     reader->chain.rules_newest = newest;
@@ -54,12 +65,14 @@ void journal_reader_know_rules(struct journal_reader *reader, uint32_t newest)
 
 uint32_t journal_reader_rules(const struct journal_reader *reader)
 {
-    return reader->chain.header.rules_version;
+    return reader->read != NULL ? reader->read->rules_version : reader->chain.header.rules_version;
 }
 
 bool journal_reader_begins_segment(const struct journal_reader *reader, uint64_t seq)
 {
-    return reader->chain.header.tree.size + 1 == seq;
+    const uint64_t first_seq =
+        reader->read != NULL ? reader->read->segment_first_seq : reader->chain.header.tree.size + 1;
+    return first_seq == seq;
 }
 
 /* What the finding means to one who only reads: an end, or a refusal. */
@@ -81,7 +94,8 @@ static enum status judge(struct journal_reader *reader, const struct finding *fi
 }
 
 /* An error of the disk, in the system's words. Gives the status back. */
-static enum status describe_failure(struct journal_reader *reader, enum status status)
+static enum status describe_failure(struct journal_reader *reader, enum status status,
+                                    const char *problem)
 {
     const struct chain *chain = &reader->chain;
     struct journal_report *report = &reader->report;
@@ -91,23 +105,56 @@ static enum status describe_failure(struct journal_reader *reader, enum status s
     }
     report->offset = chain->offset;
     report->seq = chain->next_seq;
-    (void)snprintf(report->reason, sizeof report->reason, "%s",
-                   disk_problem(chain->disk, status)); /* fits */
+    (void)snprintf(report->reason, sizeof report->reason, "%s", problem); /* fits */
     return status;
+}
+
+/* There is no further batch, for now or for good. */
+static enum status end_of_batches(struct journal_reader *reader, const struct read_end *end)
+{
+    reader->batch.header.count = 0;
+    reader->done = 0;
+    return end->status == STATUS_END ? judge(reader, &end->finding)
+                                     : describe_failure(reader, end->status, end->problem);
+}
+
+/* The next batch of the thread. When it has no more, it is over with it: a later call walks the
+ * chain here. */
+static enum status next_of_thread(struct journal_reader *reader)
+{
+    struct read_end end;
+    reader->read = read_ahead_next(reader->read_ahead, &end);
+    if (reader->read == NULL) {
+        read_ahead_free(reader->read_ahead);
+        reader->read_ahead = NULL;
+        return end_of_batches(reader, &end);
+    }
+    reader->batch = (struct chain_batch){reader->read->header, reader->read->payload};
+    return STATUS_OK;
+}
+
+static enum status next_of_chain(struct journal_reader *reader)
+{
+    struct read_end end = {.problem = ""};
+    end.status = chain_next(&reader->chain, &reader->batch, &end.finding);
+    if (end.status == STATUS_OK) {
+        return STATUS_OK;
+    }
+    (void)snprintf(end.problem, sizeof end.problem, "%s",
+                   disk_problem(reader->chain.disk, end.status)); /* fits */
+    return end_of_batches(reader, &end);
 }
 
 static enum status next_batch(struct journal_reader *reader)
 {
-    struct finding finding;
-    const enum status status = chain_next(&reader->chain, &reader->batch, &finding);
-    if (status != STATUS_OK) {
-        reader->batch.header.count = 0;
+    const enum status status =
+        reader->read_ahead != NULL ? next_of_thread(reader) : next_of_chain(reader);
+    if (status == STATUS_OK) {
         reader->done = 0;
-        return status == STATUS_END ? judge(reader, &finding) : describe_failure(reader, status);
+        reader->next = reader->batch.payload;
+        reader->scout_distance -= reader->scout_distance > 0 ? 1 : 0;
     }
-    reader->done = 0;
-    reader->next = reader->batch.payload;
-    return STATUS_OK;
+    return status;
 }
 
 enum status journal_reader_next(struct journal_reader *reader, struct journal_record *record)
@@ -138,10 +185,25 @@ static void place_scout(struct journal_reader *reader)
 {
     const struct frame_header *header = &reader->batch.header;
     reader->ahead = 0;
+    reader->scout_distance = 0;
     reader->scout_window = reader->chain.segment.window_number;
     reader->scout_frame = reader->chain.offset;
     reader->scout = header->count == 0 ? NULL : reader->next;
     reader->scout_end = header->count == 0 ? NULL : reader->batch.payload + header->payload_bytes;
+}
+
+/* To the first record of a batch that the thread has handed over. */
+static bool scout_enters_batch(struct journal_reader *reader)
+{
+    const struct read_batch *batch =
+        read_ahead_peek(reader->read_ahead, reader->scout_distance + 1);
+    if (batch == NULL) {
+        return false;
+    }
+    reader->scout = batch->payload;
+    reader->scout_end = batch->payload + batch->header.payload_bytes;
+    reader->scout_distance++;
+    return true;
 }
 
 /* To the first record of the next frame, when all of it is in the window. */
@@ -163,16 +225,24 @@ static bool scout_enters_frame(struct journal_reader *reader)
     return true;
 }
 
+/* True when what the scout points at is still there. */
+static bool scout_is_placed(const struct journal_reader *reader)
+{
+    return reader->ahead > 0 && (reader->read_ahead != NULL ||
+                                 reader->scout_window == reader->chain.segment.window_number);
+}
+
 bool journal_reader_peek(struct journal_reader *reader, uint32_t farthest, const uint8_t **bytes,
                          size_t *length)
 {
-    if (reader->ahead == 0 || reader->scout_window != reader->chain.segment.window_number) {
+    if (!scout_is_placed(reader)) {
         place_scout(reader);
     }
     if (reader->ahead >= farthest || reader->scout == NULL) {
         return false;
     }
-    if (reader->scout == reader->scout_end && !scout_enters_frame(reader)) {
+    if (reader->scout == reader->scout_end &&
+        !(reader->read_ahead != NULL ? scout_enters_batch(reader) : scout_enters_frame(reader))) {
         return false;
     }
     const size_t left = (size_t)(reader->scout_end - reader->scout);
@@ -202,6 +272,14 @@ const struct journal_report *journal_reader_report(const struct journal_reader *
 void journal_reader_head(const struct journal_reader *reader, struct journal_head *head)
 {
     memset(head, 0, sizeof *head);
+    if (reader->read != NULL) {
+        head->seq = reader->read->header.first_seq + reader->read->header.count - 1;
+        memcpy(head->root, reader->read->root_after, HASH_BYTES);
+        return;
+    }
+    if (reader->read_ahead != NULL) {
+        return; /* nothing was read yet */
+    }
     if (reader->chain.tree_is_whole) {
         head->seq = reader->chain.tree.size;
         merkle_root(&reader->chain.tree, head->root);
@@ -210,7 +288,8 @@ void journal_reader_head(const struct journal_reader *reader, struct journal_hea
 
 void journal_reader_head_before(const struct journal_reader *reader, struct journal_head *head)
 {
-    if (reader->batch.header.count == 0 || !reader->chain.tree_is_whole) {
+    if (reader->batch.header.count == 0 ||
+        (reader->read_ahead == NULL && !reader->chain.tree_is_whole)) {
         journal_reader_head(reader, head); /* no batch is at hand */
         return;
     }
@@ -220,7 +299,7 @@ void journal_reader_head_before(const struct journal_reader *reader, struct jour
 
 bool journal_reader_place(const struct journal_reader *reader, struct journal_place *place)
 {
-    if (!reader->chain.has_epoch || !reader->chain.tree_is_whole) {
+    if (reader->read_ahead != NULL || !reader->chain.has_epoch || !reader->chain.tree_is_whole) {
         return false;
     }
     place->epoch = reader->chain.epoch;
@@ -230,12 +309,18 @@ bool journal_reader_place(const struct journal_reader *reader, struct journal_pl
 
 void journal_reader_progress(const struct journal_reader *reader, uint64_t *done, uint64_t *total)
 {
-    chain_progress(&reader->chain, done, total);
+    if (reader->read_ahead == NULL) {
+        chain_progress(&reader->chain, done, total);
+        return;
+    }
+    *done = reader->read != NULL ? reader->read->done_bytes : 0;
+    *total = reader->read != NULL ? reader->read->total_bytes : 0;
 }
 
 void journal_reader_free(struct journal_reader *reader)
 {
     if (reader != NULL) {
+        read_ahead_free(reader->read_ahead);
         chain_close(&reader->chain);
         free(reader);
     }

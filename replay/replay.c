@@ -257,6 +257,10 @@ enum status replay_run(struct applier *applier, const char *data_dir,
         return status;
     }
     journal_reader_know_rules(run.reader, machine_rules_newest());
+    if (options->read_ahead) {
+        /* Without memory for a thread all is the same, but slower. */
+        (void)!journal_reader_read_ahead(run.reader);
+    }
     status = read_all(&run);
     tell_progress(&run);
     if (status == STATUS_OK && options->invariant_at_end) {

@@ -24,6 +24,7 @@ struct replay_options {
      * state holds, because a check looks at them all; 0: always that often. */
     uint64_t invariant_share;
     bool invariant_at_end;
+    bool read_ahead;       /* by a thread; has_place is then known at the journal's end alone */
     bool mismatch_goes_on; /* count Attest records that do not fit instead of stopping at the first
                             */
 

@@ -72,6 +72,7 @@ static enum status run_replay(struct verify *verify)
         .invariant_every = verify->every,
         .invariant_share = verify->every_share,
         .invariant_at_end = true,
+        .read_ahead = verify->threads > 1,
         .mismatch_goes_on = true,
         .context = verify,
         .sink = verify->compare == NULL ? NULL : compare_sink(verify->compare),
