@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "projections/shapes.h"
 #include "replay/replay.h"
+#include "replay/snapshot_shelf.h"
 #include "tools/bug_trap.h"
 #include "tools/commands.h"
 #include "tools/moment.h"
@@ -19,6 +20,7 @@ enum row {
     ROW_DATA,
     ROW_ACCOUNT,
     ROW_AT,
+    ROW_QUICK,
     ROW_JSON,
     ROW_COUNT
 };
@@ -28,8 +30,10 @@ struct account_story {
     uint8_t address[ADDRESS_BYTES];
     struct moment at;
     struct applier *applier;
-    struct fields rows;      /* the statement, oldest first */
-    int64_t available_micro; /* the sum of its rows */
+    bool quick;                /* begin with a snapshot, where there is one */
+    struct journal_head begin; /* of the snapshot; seq 0: the first record */
+    struct fields rows;        /* the statement, oldest first */
+    int64_t available_micro;   /* the sum of its rows */
     int64_t held_micro;
     struct fields bets;
 };
@@ -75,6 +79,31 @@ static void put_row(struct fields *fields, const struct input *input, const stru
     fields_i64(fields, "balance_after", posting->balance_after_micro);
     fields_string(fields, "ref_type", ref_type_text(posting->ref_type));
     put_reference(fields, posting);
+    fields_item_end(fields);
+}
+
+/* What the snapshot says stands in for all rows before it. */
+static void put_opening(struct account_story *story, const struct snapshot_header *header)
+{
+    struct account_view view;
+    machine_account(applier_machine(story->applier), story->address, &view);
+    story->available_micro = view.available_micro;
+    story->held_micro = view.held_micro;
+    struct fields *fields = &story->rows;
+    fields_item(fields, NULL);
+    fields_u64(fields, "seq", header->seq);
+    fields_null(fields, "line");
+    if (fields->json) {
+        fields_i64(fields, "at", header->time_ms);
+    } else {
+        char at[MOMENT_TEXT_BYTES];
+        moment_format(at, header->time_ms);
+        fields_string(fields, "at", at);
+    }
+    fields_i64(fields, "amount", view.available_micro);
+    fields_i64(fields, "balance_after", view.available_micro);
+    fields_string(fields, "ref_type", "OPENING");
+    fields_null(fields, "ref_id");
     fields_item_end(fields);
 }
 
@@ -143,6 +172,7 @@ static bool print_story(const struct account_story *story, const struct account_
     fields_u64(&fields, "seq", applier_seq(applier));
     fields_i64(&fields, "time", applier_time_ms(applier));
     fields_hex(&fields, "digest", "", applier_digest(applier), HASH_BYTES);
+    fields_u64_or_null(&fields, "snapshot", story->begin.seq);
     fields_u64_or_null(&fields, "user", view->user_id);
     fields_i64(&fields, "available", view->available_micro);
     fields_i64(&fields, "held", view->held_micro);
@@ -164,6 +194,7 @@ static enum status replay(struct account_story *story, struct replay_result *res
     progress_start(&progress, "account");
     const struct event_sink sink = {story, ignore_event, take_posting};
     const struct replay_options options = {
+        .begin = &story->begin,
         .to_seq = story->at.seq,
         .to_time_ms = story->at.time_ms,
         .context = story,
@@ -177,14 +208,88 @@ static enum status replay(struct account_story *story, struct replay_result *res
     return status;
 }
 
-static int tell(struct account_story *story)
+static void open_lists(struct account_story *story)
 {
-    struct replay_result result;
+    json_reset(story->rows.out);
+    json_reset(story->bets.out);
+    story->available_micro = 0;
+    story->held_micro = 0;
     if (story->rows.json) {
         json_open(story->rows.out, '[');
         json_open(story->bets.out, '[');
     }
-    const enum status status = replay(story, &result);
+}
+
+/* The newest good snapshot before the asked moment. One record at least is left to be read behind
+ * it: with that the replay sees whether the journal's history is the snapshot's. */
+static enum status take_snapshot(struct account_story *story, struct snapshot_shelf *shelf)
+{
+    struct snapshot_header newest;
+    struct snapshot_header header;
+    if (!snapshot_shelf_newest(shelf, &newest)) {
+        return STATUS_NOT_FOUND;
+    }
+    uint64_t below = story->at.seq != 0 ? story->at.seq : UINT64_MAX;
+    for (;;) {
+        const enum status status = snapshot_shelf_take(shelf, newest.place.epoch, below - 1, NULL,
+                                                       &story->applier, &header);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        if (story->at.time_ms == 0 || header.time_ms <= story->at.time_ms) {
+            break;
+        }
+        applier_free(story->applier);
+        story->applier = NULL;
+        below = header.seq;
+    }
+    story->begin.seq = header.seq;
+    merkle_root(&header.place.tree, story->begin.root);
+    put_opening(story, &header);
+    return STATUS_OK;
+}
+
+/* From a snapshot. Errors: STATUS_NOT_FOUND there is none to begin with. */
+static enum status replay_quick(struct account_story *story, struct replay_result *result)
+{
+    struct snapshot_shelf shelf;
+    enum status status = snapshot_shelf_open(&shelf, NULL, story->data_dir, NULL, NULL);
+    while (status == STATUS_OK) {
+        open_lists(story);
+        status = take_snapshot(story, &shelf);
+        if (status == STATUS_OK) {
+            status = replay(story, result);
+            if (!result->other_history) {
+                return status;
+            }
+            /* Of another journal, or of one that went on otherwise: an older one may do. */
+            snapshot_shelf_reject(&shelf, story->begin.seq, result->problem);
+            applier_free(story->applier);
+            story->applier = NULL;
+            status = STATUS_OK;
+        }
+    }
+    story->begin = (struct journal_head){0};
+    return status;
+}
+
+static enum status replay_whole(struct account_story *story, struct replay_result *result)
+{
+    open_lists(story);
+    const enum status status = applier_open(NULL, &story->applier);
+    return status == STATUS_OK ? replay(story, result) : status;
+}
+
+static int tell(struct account_story *story)
+{
+    struct replay_result result = {0};
+    enum status status = STATUS_NOT_FOUND;
+    if (story->quick) {
+        status = replay_quick(story, &result);
+    }
+    if (status == STATUS_NOT_FOUND || story->applier == NULL) {
+        status = replay_whole(story, &result);
+    }
     if (status != STATUS_OK) {
         return offline_fail("account", status, result.problem);
     }
@@ -212,6 +317,7 @@ static int check_and_run(const struct option_row *rows)
     const bool as_json = rows[ROW_JSON].given;
     struct account_story story = {
         .data_dir = rows[ROW_DATA].value,
+        .quick = rows[ROW_QUICK].given,
         .rows = {.out = &statement, .json = as_json, .lines = !as_json},
         .bets = {.out = &bets, .json = as_json, .lines = !as_json},
     };
@@ -227,8 +333,7 @@ static int check_and_run(const struct option_row *rows)
     if (!offline_is_directory("account", "--data", story.data_dir, &code)) {
         return code;
     }
-    const enum status status = applier_open(NULL, &story.applier);
-    code = status == STATUS_OK ? tell(&story) : offline_fail("account", status, "");
+    code = tell(&story);
     applier_free(story.applier);
     json_text_free(&statement);
     json_text_free(&bets);
@@ -241,11 +346,14 @@ int command_account(int argc, char **argv)
         [ROW_DATA] = OPTION_ROW("data", OPTION_TEXT, "DIR", "./data", "the data directory"),
         [ROW_ACCOUNT] = OPTION_ROW("account", OPTION_TEXT, "0x...", NULL, "whose account"),
         [ROW_AT] = OPTION_ROW("at", OPTION_TEXT, "SEQ|TIME", NULL, "as of this moment"),
+        [ROW_QUICK] = OPTION_ROW("quick", OPTION_FLAG, NULL, NULL,
+                                 "begin with the newest snapshot before that moment, not with the "
+                                 "first record"),
         [ROW_JSON] = OPTION_ROW("json", OPTION_FLAG, NULL, NULL, "one JSON object"),
     };
     struct options options = {
         .command = "account",
-        .usage = "tapline account --data DIR --account 0x... [--at SEQ|TIME] [--json]",
+        .usage = "tapline account --data DIR --account 0x... [--at SEQ|TIME] [--quick] [--json]",
         .summary = "Shows balance, held, open bets and statement, recomputed from the journal.",
         .notes = MOMENT_HELP "\n" OFFLINE_EXIT_HELP,
         .rows = rows,
