@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "projections/shapes.h"
+#include "projections/sqlite_check_main.h"
 #include "projections/sqlite_check_users.h"
 #include "projections/sqlite_check_week.h"
 #include "projections/sqlite_cursor.h"
@@ -17,24 +17,9 @@
 #define WEEK_TABLES   3
 #define RELEASE_EVERY 8192 /* records between two gaps in the read transactions */
 
-/* main.db as it was when the check was opened, and the walks through its lists. */
-struct main_file {
-    struct sqlite_db db;
-    bool here; /* with something in it */
-    bool done; /* compared */
-    uint64_t seq;
-    uint64_t until; /* it was being made again, beside week files that reach to here */
-    uint8_t digest[HASH_BYTES];
-    int64_t meta_rows;
-    bool has_market;
-    char market[LIMIT_MARKET_BYTES + 24];
-    struct sqlite_cursor configs;
-    struct sqlite_cursor weeks;
-};
-
 struct sqlite_checker {
     char dir[3072];
-    struct main_file main;
+    struct sqlite_check_main main;
     struct sqlite_check_week *weeks; /* ascending */
     size_t week_count;
     struct sqlite_check_users users;
@@ -74,83 +59,12 @@ static void hold(struct sqlite_checker *checker, const char *name, const struct 
 /* --- What the files stand at. --------------------------------------------------------------------
  */
 
-static enum status read_main_applied(struct main_file *main)
-{
-    struct sqlite3_stmt *row;
-    enum status status =
-        sqlite_db_prepare(&main->db, "SELECT seq, digest, until FROM applied", &row);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = sqlite_db_step(&main->db, row);
-    if (status == STATUS_OK) {
-        main->seq = (uint64_t)sqlite_db_i64(row, 0);
-        main->until = (uint64_t)sqlite_db_i64(row, 2);
-        status =
-            sqlite_db_copy_bytes(row, 1, main->digest, HASH_BYTES) ? STATUS_OK : STATUS_DAMAGED;
-    }
-    sqlite_db_finalize(row);
-    return status == STATUS_END ? STATUS_DAMAGED : status;
-}
-
-static enum status read_meta(struct main_file *main)
-{
-    struct sqlite3_stmt *row;
-    enum status status = sqlite_db_prepare(&main->db, "SELECT key, value FROM meta", &row);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    while ((status = sqlite_db_step(&main->db, row)) == STATUS_OK) {
-        main->meta_rows += 1;
-        if (strcmp(sqlite_db_text(row, 0, NULL), "market") == 0) {
-            main->has_market = true;
-            snprintf(main->market, sizeof(main->market), "%s", sqlite_db_text(row, 1, NULL));
-        }
-    }
-    sqlite_db_finalize(row);
-    return status == STATUS_END ? STATUS_OK : status;
-}
-
-static enum status read_main(struct sqlite_checker *checker)
-{
-    struct main_file *main = &checker->main;
-    enum status status = sqlite_db_execute(&main->db, "BEGIN"); /* all as of one record */
-    if (status == STATUS_OK) {
-        status = read_main_applied(main);
-    }
-    if (status == STATUS_OK) {
-        status = read_meta(main);
-    }
-    if (status == STATUS_OK) {
-        status = sqlite_check_users_read(&checker->users, &main->db);
-    }
-    if (status == STATUS_OK) {
-        status = sqlite_db_execute(&main->db, "COMMIT");
-    }
-    if (status == STATUS_OK) {
-        status = sqlite_cursor_open(&main->configs, &main->db, &sqlite_cursor_configs,
-                                    &checker->findings);
-    }
-    if (status == STATUS_OK) {
-        status =
-            sqlite_cursor_open(&main->weeks, &main->db, &sqlite_cursor_weeks, &checker->findings);
-    }
-    return status;
-}
-
 static void open_main(struct sqlite_checker *checker)
 {
-    struct main_file *main = &checker->main;
-    enum status status = sqlite_file_open_read(&main->db, checker->dir, SQLITE_FILE_MAIN);
-    if (status == STATUS_OK) {
-        status = read_main(checker);
-        main->here = status == STATUS_OK && main->seq > 0;
-    }
-    if (status == STATUS_NOT_FOUND || (status == STATUS_OK && !main->here)) {
-        main->done = true;
-        checker->missing += 1;
-        return;
-    }
+    struct sqlite_check_main *main = &checker->main;
+    const enum status status =
+        sqlite_check_main_open(main, checker->dir, &checker->users, &checker->findings);
+    checker->missing += status == STATUS_OK && !main->here ? 1 : 0;
     hold(checker, SQLITE_FILE_MAIN, &main->db, status);
 }
 
@@ -207,7 +121,7 @@ static void open_weeks(struct sqlite_checker *checker)
 /* Files commit one after the other, main.db last: no kill leaves them otherwise. */
 static void compare_positions(struct sqlite_checker *checker, uint64_t main_seq_least)
 {
-    const struct main_file *main = &checker->main;
+    const struct sqlite_check_main *main = &checker->main;
     if (!main->here) {
         return;
     }
@@ -303,9 +217,7 @@ void sqlite_checker_close(struct sqlite_checker *checker)
         sqlite_check_week_close(&checker->weeks[i]);
     }
     free(checker->weeks);
-    sqlite_cursor_close(&checker->main.configs);
-    sqlite_cursor_close(&checker->main.weeks);
-    sqlite_db_close(&checker->main.db);
+    sqlite_check_main_close(&checker->main);
     sqlite_check_users_free(&checker->users);
     free(checker);
 }
@@ -354,15 +266,13 @@ static void expect_opening(struct sqlite_checker *checker, struct sqlite_check_w
 
 static void begin_week(struct sqlite_checker *checker, int64_t start_ms)
 {
-    struct main_file *main = &checker->main;
+    struct sqlite_check_main *main = &checker->main;
     checker->week_ms = start_ms;
     checker->week = find_week(checker, start_ms);
     sqlite_check_users_begin_week(&checker->users);
     if (!main->done) {
-        const struct sqlite_value values[SQLITE_WEEK_VALUES] = {
-            sqlite_value_i64(start_ms), sqlite_value_i64((int64_t)checker->seq)};
         hold(checker, SQLITE_FILE_MAIN, &main->db,
-             sqlite_cursor_expect(&main->weeks, values, SQLITE_WEEK_VALUES, checker->seq));
+             sqlite_check_main_week(main, start_ms, checker->seq));
     }
     if (checker->week == NULL) {
         checker->missing += 1;
@@ -466,29 +376,12 @@ static void take_column(struct sqlite_checker *checker, const struct column_resu
 
 static void take_config(struct sqlite_checker *checker, const struct event *event)
 {
-    struct main_file *main = &checker->main;
-    const struct config *config = event->of.config.config;
-    snprintf(checker->market, sizeof(checker->market), "%s", config->market);
-    if (main->done) {
-        return;
+    struct sqlite_check_main *main = &checker->main;
+    snprintf(checker->market, sizeof(checker->market), "%s", event->of.config.config->market);
+    if (!main->done) {
+        hold(checker, SQLITE_FILE_MAIN, &main->db,
+             sqlite_check_main_config(main, checker->seq, checker->time_ms, event));
     }
-    const struct shapes_config shape = {.epoch = event->of.config.epoch,
-                                        .seq = checker->seq,
-                                        .time_ms = checker->time_ms,
-                                        .band_e4_from = event->of.config.band_e4_from,
-                                        .band_e4_before = event->of.config.band_e4_before,
-                                        .config = config};
-    struct json body = {0};
-    shapes_config(&body, &shape);
-    enum status status = body.failed ? STATUS_NO_MEMORY : STATUS_OK;
-    if (status == STATUS_OK) {
-        const struct sqlite_value values[SQLITE_CONFIG_VALUES] = {
-            sqlite_value_i64((int64_t)shape.epoch), sqlite_value_i64((int64_t)shape.seq),
-            sqlite_value_i64(shape.time_ms), sqlite_value_text(body.text)};
-        status = sqlite_cursor_expect(&main->configs, values, SQLITE_CONFIG_VALUES, checker->seq);
-    }
-    json_text_free(&body);
-    hold(checker, SQLITE_FILE_MAIN, &main->db, status);
 }
 
 static void take_event(void *context, const struct event *event)
@@ -542,29 +435,12 @@ struct event_sink sqlite_checker_sink(struct sqlite_checker *checker)
 
 static void finish_main(struct sqlite_checker *checker, const uint8_t *digest)
 {
-    struct main_file *main = &checker->main;
-    struct sqlite_findings *findings = &checker->findings;
-    sqlite_check_digest(findings, SQLITE_FILE_MAIN, main->seq, main->digest, digest);
-    const bool with_market = checker->market[0] != '\0';
-    if (main->has_market != with_market || strcmp(main->market, checker->market) != 0) {
-        sqlite_findings_add(findings, main->seq,
-                            "main.db, table meta: row key='market' has value '%s', '%s' by replay",
-                            main->market, checker->market);
-    }
-    if (main->meta_rows != (main->has_market ? 1 : 0)) {
-        sqlite_findings_add(findings, main->seq,
-                            "main.db, table meta: %" PRId64 " rows, %d by replay", main->meta_rows,
-                            with_market ? 1 : 0);
-    }
+    struct sqlite_check_main *main = &checker->main;
     const bool week_here = checker->week != NULL && checker->week->seq >= main->seq;
     sqlite_check_users_compare(&checker->users, main->seq, week_here,
-                               week_here && !checker->weeks_missing, findings);
-    enum status status = sqlite_cursor_finish(&main->configs, main->seq);
-    if (status == STATUS_OK) {
-        status = sqlite_cursor_finish(&main->weeks, main->seq);
-    }
-    hold(checker, SQLITE_FILE_MAIN, &main->db, status);
-    main->done = true;
+                               week_here && !checker->weeks_missing, &checker->findings);
+    hold(checker, SQLITE_FILE_MAIN, &main->db,
+         sqlite_check_main_finish(main, checker->market, digest));
 }
 
 static void finish_week(struct sqlite_checker *checker, struct sqlite_check_week *week,
@@ -622,7 +498,7 @@ static uint64_t rows_of_week(const struct sqlite_check_week *week)
 
 static void count(const struct sqlite_checker *checker, struct sqlite_checker_result *result)
 {
-    const struct main_file *main = &checker->main;
+    const struct sqlite_check_main *main = &checker->main;
     result->missing = checker->missing;
     result->seq = main->here ? main->seq : 0;
     if (main->here) {
