@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/check.h"
 
@@ -71,8 +72,21 @@ void sqlite_directory_close(struct sqlite_directory *directory)
     sqlite_file_close(&directory->main);
 }
 
+/* Whether a file's pages are to be walked: a large one would hold up the start by what it takes to
+ * read it. */
+static bool walks_pages(const struct sqlite_directory *directory, const char *name,
+                        const struct sqlite_writer_options *options)
+{
+    char path[sizeof(directory->dir) + WEEK_FILE_BYTES];
+    struct stat about;
+    snprintf(path, sizeof(path), "%s/%s", directory->dir, name); /* fits */
+    return options->check_pages && (options->check_bytes_max == 0 || stat(path, &about) != 0 ||
+                                    (uint64_t)about.st_size <= options->check_bytes_max);
+}
+
 /* Inspects every week file of the directory. */
-static enum status inspect_weeks(struct sqlite_directory *directory, bool check_pages,
+static enum status inspect_weeks(struct sqlite_directory *directory,
+                                 const struct sqlite_writer_options *options,
                                  struct sqlite_writer_report *report)
 {
     DIR *stream = opendir(directory->dir);
@@ -92,7 +106,8 @@ static enum status inspect_weeks(struct sqlite_directory *directory, bool check_
             status = STATUS_NO_MEMORY;
             break;
         }
-        status = sqlite_file_inspect(&week->file, directory->dir, check_pages);
+        status = sqlite_file_inspect(&week->file, directory->dir,
+                                     walks_pages(directory, entry->d_name, options));
         if (status != STATUS_OK) {
             snprintf(report->text, sizeof(report->text), "%s", week->file.db.error);
         }
@@ -325,11 +340,12 @@ static enum status open_all(struct sqlite_directory *directory,
                             struct sqlite_writer_report *report)
 {
     struct sqlite_file *main = &directory->main;
-    enum status status = sqlite_file_inspect(main, directory->dir, options->check_pages);
+    enum status status =
+        sqlite_file_inspect(main, directory->dir, walks_pages(directory, main->name, options));
     if (status != STATUS_OK) {
         return status;
     }
-    status = inspect_weeks(directory, options->check_pages, report);
+    status = inspect_weeks(directory, options, report);
     if (status != STATUS_OK) {
         return status;
     }

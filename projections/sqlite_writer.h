@@ -52,6 +52,7 @@ struct sqlite_writer_options {
     bool bulk;
     /* Runs SQLite's quick_check on the files that are still written (costs a read of them). */
     bool check_pages;
+    uint64_t check_bytes_max; /* but not on larger ones; 0: on all */
 };
 
 struct sqlite_writer_report {

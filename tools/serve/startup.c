@@ -16,6 +16,7 @@
 #include "tools/serve/keeper.h"
 #include "tools/serve/startup.h"
 
+#define CHECK_BYTES_MAX       ((uint64_t)64 << 20) /* of a database walked at the start: 0.3 s */
 #define FIRST_RECORDS_WAIT_MS 60000
 #define FIRST_RECORDS_STEP_MS 100
 #define DEMO_HOUSE_MICRO      (1000000 * MICRO_PER_USD)
@@ -196,8 +197,10 @@ static int open_journal(struct server *server)
 int startup_open_projections(struct server *server, uint64_t head_seq,
                              struct sqlite_writer_report *report)
 {
-    const struct sqlite_writer_options options = {
-        .head_seq = head_seq, .repair = true, .check_pages = true};
+    const struct sqlite_writer_options options = {.head_seq = head_seq,
+                                                  .repair = true,
+                                                  .check_pages = true,
+                                                  .check_bytes_max = CHECK_BYTES_MAX};
     struct sqlite_writer *writer;
     enum status status = sqlite_writer_open(server->options.data_dir, &options, &writer, report);
     if (status != STATUS_OK) {

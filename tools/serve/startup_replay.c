@@ -23,12 +23,16 @@
 #define REPLAY_OUTBOX_RECORDS 4096
 #define HISTORY_REPLAYED      ((uint64_t)4 * HISTORY_EVENTS) /* records whose events are rendered */
 #define PROJECTOR_WAIT_MS     1000
+/* Outboxes that may wait for the projector: each has thousands of records here, and the replay is
+ * quicker than SQLite. */
+#define REPLAY_QUEUE_OUTBOXES 16
 
 struct start_replay {
     struct server *server;
-    struct outbox *outbox;
+    struct outbox *outbox; /* NULL: nobody needs the events of the record */
     struct event_sink outbox_sink;
     uint32_t records;
+    bool history_began;
     uint64_t head_seq;
     const struct sqlite_writer_report *files;
     struct user_check users;
@@ -45,33 +49,79 @@ struct start_replay {
 static void forward_event(void *context, const struct event *event)
 {
     struct start_replay *start = context;
-    start->outbox_sink.event(start->outbox_sink.context, event);
+    if (start->outbox != NULL) {
+        start->outbox_sink.event(start->outbox_sink.context, event);
+    }
 }
 
 static void forward_posting(void *context, const struct posting *posting)
 {
     struct start_replay *start = context;
-    start->outbox_sink.posting(start->outbox_sink.context, posting);
+    if (start->outbox != NULL) {
+        start->outbox_sink.posting(start->outbox_sink.context, posting);
+    }
+}
+
+/* True when nobody needs what the record brings: all files have it, with a whole outbox to spare
+ * before the place where their digests are compared, and it is too far back for the history. */
+static bool is_behind_all(const struct start_replay *start, uint64_t seq)
+{
+    return seq + HISTORY_REPLAYED < start->head_seq &&
+           seq + REPLAY_OUTBOX_RECORDS < start->files->applied_seq;
+}
+
+/* The next outbox; with the first one the history begins, at the state before its first record. */
+static enum status begin_outbox(struct start_replay *start, const struct applier *applier)
+{
+    start->outbox = outbox_new();
+    if (start->outbox == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    start->outbox_sink = outbox_sink(start->outbox);
+    start->records = 0;
+    if (start->history_began) {
+        return STATUS_OK;
+    }
+    start->history_began = true;
+    return history_begin(&start->server->history, applier_machine(applier));
 }
 
 static enum status before_record(void *context, struct applier *applier,
                                  const struct journal_record *record)
 {
     struct start_replay *start = context;
+    bug_trap_note(record->seq);
     if (start->outbox == NULL) {
-        start->outbox = outbox_new();
-        if (start->outbox == NULL) {
-            return STATUS_NO_MEMORY;
+        const enum status status =
+            is_behind_all(start, record->seq) ? STATUS_OK : begin_outbox(start, applier);
+        if (status != STATUS_OK || start->outbox == NULL) {
+            return status;
         }
-        start->outbox_sink = outbox_sink(start->outbox);
-        start->records = 0;
     }
     outbox_begin_record(start->outbox, record->seq, applier_input(applier)->time_ms);
-    bug_trap_note(record->seq);
     return STATUS_OK;
 }
 
-/* Hands the outbox on and waits while the projector is behind. */
+/* Hands the outbox on and waits while the projector is behind. What all files have is not handed
+ * on; the one that ends where they do is, because its digest is compared there. */
+static enum status push(const struct start_replay *start)
+{
+    struct projector *projector = start->server->projector;
+    const uint64_t last_seq = outbox_last_seq(start->outbox);
+    if (last_seq < start->files->applied_seq) {
+        return STATUS_OK;
+    }
+    while (projector_queue_depth(projector) >= REPLAY_QUEUE_OUTBOXES &&
+           projector_wait(projector, projector_applied(projector) + 1, PROJECTOR_WAIT_MS) !=
+               STATUS_CLOSED) {
+    }
+    enum status status;
+    while ((status = projector_push(projector, start->outbox)) == STATUS_FULL) {
+        (void)projector_wait_room(projector, PROJECTOR_WAIT_MS); /* the push tells */
+    }
+    return status;
+}
+
 static enum status flush(struct start_replay *start, const struct applier *applier)
 {
     struct server *server = start->server;
@@ -83,9 +133,7 @@ static enum status flush(struct start_replay *start, const struct applier *appli
             history_add(&server->history, start->outbox, NULL, NULL);
         }
         board_note_ticks(&server->board, start->outbox);
-        while ((status = projector_push(server->projector, start->outbox)) == STATUS_FULL) {
-            (void)projector_wait_room(server->projector, PROJECTOR_WAIT_MS); /* the push tells */
-        }
+        status = push(start);
     }
     outbox_release(start->outbox);
     start->outbox = NULL;
@@ -108,7 +156,7 @@ static enum status after_record(void *context, struct applier *applier,
 {
     struct start_replay *start = context;
     const enum status status = check_users(start, applier);
-    if (status != STATUS_OK) {
+    if (status != STATUS_OK || start->outbox == NULL) {
         return status;
     }
     start->records += 1;
@@ -177,6 +225,7 @@ static enum status begin(struct start_replay *start)
     if (status == STATUS_OK) {
         server->board.tick_first = 0;
         server->board.tick_count = 0;
+        start->history_began = false; /* but there may be no record to come */
         status = history_begin(&server->history, applier_machine(server->applier));
     }
     return status;
