@@ -5,6 +5,8 @@
 
 #include "statemachine/saturate.h"
 
+#define EXPIRE_TOGETHER 16
+
 static uint64_t hash_of(const uint8_t *account, const uint8_t *nonce)
 {
     struct mix mix = MIX_START;
@@ -61,15 +63,24 @@ bool nonce_same_text(const struct nonce *nonce, const struct tap *tap)
     return nonce->digest.first == digest.first && nonce->digest.second == digest.second;
 }
 
-/* How many of the heap from `at` down are past at this time, counted up to `most`. */
-static uint32_t count_past(const struct nonces *nonces, uint32_t at, int64_t time_ms, uint32_t most)
+static uint32_t *chain_of(const struct nonces *nonces, int64_t message_ms)
 {
-    if (most == 0 || at > nonces->count || !is_past(nonces->heap[at].message_ms, time_ms)) {
-        return 0;
+    return &nonces->by_time[(uint64_t)message_ms % NONCE_SPAN_MS];
+}
+
+/* How many live ones are past at time_ms, counted up to `most`. */
+static uint32_t count_past(const struct nonces *nonces, int64_t time_ms, uint32_t most)
+{
+    uint32_t past = 0;
+    for (int64_t ms = nonces->first_ms; is_past(ms, time_ms) && ms <= nonces->last_ms; ms++) {
+        for (uint32_t number = *chain_of(nonces, ms); number != 0;
+             number = nonces->records[number].same_ms) {
+            past += 1;
+            if (past == most) {
+                return past;
+            }
+        }
     }
-    uint32_t past = 1;
-    past += count_past(nonces, 2 * at, time_ms, most - past);
-    past += count_past(nonces, 2 * at + 1, time_ms, most - past);
     return past;
 }
 
@@ -81,41 +92,30 @@ bool nonces_full(const struct nonces *nonces, int64_t time_ms)
     /* Those that are past at this time would be dropped first; more than one matters only when the
      * limit was lowered below what was there. */
     const uint32_t above = nonces->count - nonces->limit + 1;
-    return count_past(nonces, 1, time_ms, above) < above;
+    return count_past(nonces, time_ms, above) < above;
 }
 
-static void heap_push(struct nonces *nonces, struct nonce_due due)
+bool nonces_fit(const struct nonces *nonces, int64_t message_ms)
 {
-    uint32_t at = nonces->count;
-    while (at > 1 && due.message_ms < nonces->heap[at / 2].message_ms) {
-        nonces->heap[at] = nonces->heap[at / 2];
-        at /= 2;
-    }
-    nonces->heap[at] = due;
+    return nonces->count == 0 ||
+           (saturating_subtract(message_ms, nonces->first_ms) < NONCE_SPAN_MS &&
+            saturating_subtract(nonces->last_ms, message_ms) < NONCE_SPAN_MS);
 }
 
-/* Removes the root; count is still the one with it. */
-static void heap_pop(struct nonces *nonces)
+static void add_to_time(struct nonces *nonces, uint32_t number)
 {
-    struct nonce_due *heap = nonces->heap;
-    const struct nonce_due due = heap[nonces->count];
-    const uint32_t left = nonces->count - 1;
-    uint32_t at = 1;
-    for (;;) {
-        uint32_t child = at * 2;
-        if (child > left) {
-            break;
-        }
-        if (child < left && heap[child + 1].message_ms < heap[child].message_ms) {
-            child += 1;
-        }
-        if (heap[child].message_ms >= due.message_ms) {
-            break;
-        }
-        heap[at] = heap[child];
-        at = child;
+    struct nonce *record = &nonces->records[number];
+    const int64_t message_ms = record->message_ms;
+    CHECK(nonces_fit(nonces, message_ms));
+    if (nonces->count == 0 || message_ms < nonces->first_ms) {
+        nonces->first_ms = message_ms;
     }
-    heap[at] = due;
+    if (nonces->count == 0 || message_ms > nonces->last_ms) {
+        nonces->last_ms = message_ms;
+    }
+    uint32_t *chain = chain_of(nonces, message_ms);
+    record->same_ms = *chain;
+    *chain = number;
 }
 
 static uint32_t take_record(struct nonces *nonces)
@@ -143,10 +143,9 @@ void nonces_put(struct nonces *nonces, const struct nonce *entry)
         nonces->first = number;
     }
     nonces->last = number;
+    add_to_time(nonces, number);
     nonces->count += 1;
-    const uint32_t hash = table_fold(hash_of(record->account, record->nonce));
-    heap_push(nonces, (struct nonce_due){record->message_ms, number, hash});
-    table_insert(&nonces->by_key, hash, number);
+    table_insert(&nonces->by_key, hash_of(record->account, record->nonce), number);
 }
 
 void nonces_use(struct nonces *nonces, const struct tap *tap, uint64_t bet)
@@ -161,11 +160,10 @@ void nonces_use(struct nonces *nonces, const struct tap *tap, uint64_t bet)
     nonces_put(nonces, &entry);
 }
 
-static void drop(struct nonces *nonces, struct nonce_due due)
+static void drop(struct nonces *nonces, uint32_t number, uint64_t hash)
 {
-    const uint32_t number = due.number;
     struct nonce *entry = &nonces->records[number];
-    table_remove(&nonces->by_key, due.hash, number);
+    table_remove(&nonces->by_key, hash, number);
     if (entry->previous != 0) {
         nonces->records[entry->previous].next = entry->next;
     } else {
@@ -180,24 +178,64 @@ static void drop(struct nonces *nonces, struct nonce_due due)
     nonces->first_free = number;
 }
 
-/* The next to go is one of the first three; what will be looked at is on its way meanwhile. */
-static void prefetch_next(const struct nonces *nonces)
+/* Takes the earliest out of its chain. 0: none is past. */
+static uint32_t take_past(struct nonces *nonces, int64_t time_ms)
 {
-    for (uint32_t at = 1; at <= 3 && at <= nonces->count; at++) {
-        table_prefetch(&nonces->by_key, nonces->heap[at].hash);
-        __builtin_prefetch(&nonces->records[nonces->heap[at].number]);
+    while (nonces->count > 0 && is_past(nonces->first_ms, time_ms)) {
+        uint32_t *chain = chain_of(nonces, nonces->first_ms);
+        const uint32_t number = *chain;
+        if (number != 0) {
+            *chain = nonces->records[number].same_ms;
+            nonces->count -= 1;
+            return number;
+        }
+        nonces->first_ms += 1;
     }
+    return 0;
 }
 
 void nonces_expire(struct nonces *nonces, int64_t time_ms)
 {
-    while (nonces->count > 0 && is_past(nonces->heap[1].message_ms, time_ms)) {
-        const struct nonce_due due = nonces->heap[1];
-        heap_pop(nonces);
-        nonces->count -= 1;
-        prefetch_next(nonces);
-        drop(nonces, due);
+    for (;;) {
+        /* Some at a time: their slots are on their way before the first one is looked at. */
+        uint32_t numbers[EXPIRE_TOGETHER];
+        uint64_t hashes[EXPIRE_TOGETHER];
+        uint32_t gathered = 0;
+        while (gathered < EXPIRE_TOGETHER &&
+               (numbers[gathered] = take_past(nonces, time_ms)) != 0) {
+            const struct nonce *entry = &nonces->records[numbers[gathered]];
+            hashes[gathered] = hash_of(entry->account, entry->nonce);
+            table_prefetch(&nonces->by_key, hashes[gathered]);
+            gathered += 1;
+        }
+        for (uint32_t i = 0; i < gathered; i++) {
+            drop(nonces, numbers[i], hashes[i]);
+        }
+        if (gathered < EXPIRE_TOGETHER) {
+            return;
+        }
     }
+}
+
+/* Each live one hangs in the chain of its time, and nothing else does. */
+static const char *times_problem(const struct nonces *nonces)
+{
+    uint32_t hanging = 0;
+    for (int64_t slot = 0; slot < NONCE_SPAN_MS; slot++) {
+        for (uint32_t number = nonces->by_time[slot]; number != 0;
+             number = nonces->records[number].same_ms) {
+            const int64_t message_ms = nonces->records[number].message_ms;
+            if (chain_of(nonces, message_ms) != &nonces->by_time[slot] ||
+                message_ms < nonces->first_ms || message_ms > nonces->last_ms) {
+                return "nonces: one hangs at another time than its own";
+            }
+            hanging += 1;
+            if (hanging > nonces->count) {
+                return "nonces: more hang at their times than are live";
+            }
+        }
+    }
+    return hanging == nonces->count ? NULL : "nonces: one does not hang at its time";
 }
 
 const char *nonces_problem(const struct nonces *nonces)
@@ -225,18 +263,5 @@ const char *nonces_problem(const struct nonces *nonces)
     if (listed != nonces->count) {
         return "nonces: the list is shorter than the count";
     }
-    for (uint32_t at = 1; at <= nonces->count; at++) {
-        const struct nonce_due *due = &nonces->heap[at];
-        const struct nonce *entry = &nonces->records[due->number];
-        if (entry->message_ms != due->message_ms ||
-            due->hash != table_fold(hash_of(entry->account, entry->nonce))) {
-            return "nonces: the heap has another time or key than the record";
-        }
-    }
-    for (uint32_t at = 2; at <= nonces->count; at++) {
-        if (nonces->heap[at].message_ms < nonces->heap[at / 2].message_ms) {
-            return "nonces: the heap is out of order";
-        }
-    }
-    return NULL;
+    return times_problem(nonces);
 }

@@ -16,22 +16,22 @@ struct nonce {
     uint8_t nonce[NONCE_BYTES];
     uint32_t previous; /* in the order of first use */
     uint32_t next;
+    uint32_t same_ms; /* another one whose message has the same time; 0: none */
     int64_t message_ms;
     uint64_t bet;      /* the first bet, accepted or rejected */
     struct mix digest; /* of the signed text */
 };
 
-/* An entry of the heap. Time and key's hash stand here too, so that a sift looks at no record and
- * the slots of the next ones to go can be asked for ahead. */
-struct nonce_due {
-    int64_t message_ms;
-    uint32_t number;
-    uint32_t hash; /* folded, as the table does */
-};
+/* Nonces expire in the order of their messages' times. All live ones lie within this many ms: used
+ * with a message of at most 30 s ago and 5 s ahead, dropped at the next use 90 s after it. */
+#define NONCE_SPAN_MS ((int64_t)1 << 17)
+_Static_assert(LIMIT_NONCE_KEPT_MS + LIMIT_TAP_AHEAD_MS < NONCE_SPAN_MS, "and they do");
 
 struct nonces {
-    struct nonce *records;  /* from 1; free ones are chained by next */
-    struct nonce_due *heap; /* the earliest message at the root; from 1 */
+    struct nonce *records; /* from 1; free ones are chained by next */
+    uint32_t *by_time;     /* NONCE_SPAN_MS chains of same_ms, by message_ms modulo their count */
+    int64_t first_ms;      /* no live one's message is earlier; meaningful while count > 0 */
+    int64_t last_ms;       /* nor later */
     uint32_t capacity;
     uint32_t limit; /* in force: at this count the rules refuse */
     uint32_t count;
@@ -56,8 +56,11 @@ bool nonces_full(const struct nonces *nonces, int64_t time_ms);
 /* Remembers a nonce that is not known; the table must not be full. */
 void nonces_use(struct nonces *nonces, const struct tap *tap, uint64_t bet);
 
-/* The same from stored fields, for the snapshot. */
+/* The same from stored fields, for the snapshot; nonces_fit must hold. */
 void nonces_put(struct nonces *nonces, const struct nonce *entry);
+
+/* True when a message of this time lies within NONCE_SPAN_MS with all that are live. */
+bool nonces_fit(const struct nonces *nonces, int64_t message_ms);
 
 /* Drops all whose time is past at engine time t; costs what it drops. */
 void nonces_expire(struct nonces *nonces, int64_t time_ms);

@@ -311,6 +311,7 @@ static void get_nonces(struct reader *reader, struct machine *machine)
         entry.bet = get_u64(reader);
         entry.digest.first = get_u64(reader);
         entry.digest.second = get_u64(reader);
+        require(reader, nonces_fit(&machine->nonces, entry.message_ms));
         if (fine(reader)) {
             nonces_put(&machine->nonces, &entry);
         }

@@ -157,18 +157,20 @@ static void wrong_nonces_and_transfers_are_named(void **state)
     expect_problem(machine, "nonces: one is not in the table");
     nonces->records[nonces->last].nonce[9] ^= 1;
 
-    nonces->records[nonces->heap[2].number].message_ms -= 100000;
-    expect_problem(machine, "nonces: the heap has another time or key than the record");
-    nonces->heap[2].message_ms -= 100000;
-    expect_problem(machine, "nonces: the heap is out of order");
-    nonces->records[nonces->heap[2].number].message_ms += 100000;
-    nonces->heap[2].message_ms += 100000;
-    nonces->heap[2].hash ^= 1;
-    expect_problem(machine, "nonces: the heap has another time or key than the record");
-    nonces->heap[2].hash ^= 1;
+    nonces->records[nonces->last].message_ms += 1;
+    expect_problem(machine, "nonces: one hangs at another time than its own");
+    nonces->records[nonces->last].message_ms -= 1;
+    nonces->last_ms -= NONCE_SPAN_MS;
+    expect_problem(machine, "nonces: one hangs at another time than its own");
+    nonces->last_ms += NONCE_SPAN_MS;
+    uint32_t *chain =
+        &nonces->by_time[(uint64_t)nonces->records[nonces->last].message_ms % NONCE_SPAN_MS];
+    const uint32_t newest = *chain;
+    *chain = nonces->records[newest].same_ms;
+    expect_problem(machine, "nonces: one does not hang at its time");
+    *chain = newest;
 
     nonces->count += 1;
-    nonces->heap[nonces->count] = nonces->heap[1];
     expect_problem(machine, "nonces: the list is shorter than the count");
     nonces->count -= 1;
 
