@@ -3,6 +3,7 @@
  * reached. TAPLINE_TORTURE_EVERY=N tries every N-th case alone. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -323,10 +324,11 @@ static void every_row_of_a_last_segment_was_reached(void **state)
     (void)state;
     static const char reachable[] = {0, 'a', 'b', 'c', 'd', 'e', 'f', 'h', 'i'};
     const char *every = getenv("TAPLINE_TORTURE_EVERY");
+    const bool is_whole = every == NULL || strcmp(every, "1") == 0; /* a sample may miss rows */
     for (size_t i = 0; i < sizeof reachable; i++) {
         const unsigned char row = (unsigned char)reachable[i];
         print_message("row %c %llu\n", row == 0 ? '-' : row, (unsigned long long)all_rows[row]);
-        assert_int_not_equal(all_rows[row], 0);
+        assert_true(all_rows[row] > 0 || !is_whole);
     }
     print_message("%llu recoveries: %llu went on, %llu damaged, %llu lost tail\n",
                   (unsigned long long)all_recoveries, (unsigned long long)all_statuses[STATUS_OK],
@@ -335,9 +337,7 @@ static void every_row_of_a_last_segment_was_reached(void **state)
     assert_int_equal(all_statuses[STATUS_OK] + all_statuses[STATUS_DAMAGED] +
                          all_statuses[STATUS_LOST_TAIL],
                      all_recoveries);
-    if (every == NULL || strcmp(every, "1") == 0) {
-        assert_true(all_recoveries >= RECOVERIES_WANTED);
-    }
+    assert_true(all_recoveries >= RECOVERIES_WANTED || !is_whole);
 }
 
 int main(void)
