@@ -21,7 +21,9 @@ struct lines {
 static void put(struct lines *lines, const char *text, size_t length)
 {
     CHECK(lines->length + length < TAP_TEXT_BYTES_MAX);
-    memcpy(lines->to + lines->length, text, length);
+    if (length > 0) { /* an empty text that was decoded may have no address */
+        memcpy(lines->to + lines->length, text, length);
+    }
     lines->length += length;
     lines->to[lines->length] = '\0';
 }

@@ -119,6 +119,20 @@ static void forged_and_long_lines_are_refused(void **state)
     assert_int_equal(tap_text_format(text, &tap), 0);
 }
 
+/* A tap whose market or origin is empty, as one can be decoded from a journal, has its lines too.
+ */
+static void empty_texts_have_their_lines(void **state)
+{
+    (void)state;
+    char text[TAP_TEXT_BYTES_MAX];
+    struct tap tap = example();
+    tap.origin = (struct text_view){.text = NULL, .length = 0};
+    tap.market = (struct text_view){.text = NULL, .length = 0};
+    assert_true(tap_text_format(text, &tap) > 0);
+    assert_non_null(strstr(text, "\norigin: \naccount: "));
+    assert_non_null(strstr(text, "\nmarket: \ncolumn: "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +140,7 @@ int main(void)
         cmocka_unit_test(auth_text_is_exact),
         cmocka_unit_test(longest_tap_fits),
         cmocka_unit_test(forged_and_long_lines_are_refused),
+        cmocka_unit_test(empty_texts_have_their_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
