@@ -4,16 +4,9 @@
 
 #include "statemachine/mix.h"
 
-static uint64_t hash_of(const uint8_t *address)
-{
-    struct mix mix = MIX_START;
-    mix_bytes(&mix, address, ADDRESS_BYTES);
-    return mix.first;
-}
-
 uint32_t accounts_find(const struct accounts *accounts, const uint8_t *address)
 {
-    struct table_walk walk = table_walk(&accounts->by_address, hash_of(address));
+    struct table_walk walk = table_walk(&accounts->by_address, mix_address(address));
     uint32_t user_id;
     while ((user_id = table_next(&walk)) != 0) {
         if (memcmp(accounts->records[user_id].address, address, ADDRESS_BYTES) == 0) {
@@ -25,7 +18,7 @@ uint32_t accounts_find(const struct accounts *accounts, const uint8_t *address)
 
 void accounts_prefetch(const struct accounts *accounts, const uint8_t *address)
 {
-    table_prefetch(&accounts->by_address, hash_of(address));
+    table_prefetch(&accounts->by_address, mix_address(address));
 }
 
 uint32_t accounts_open(struct accounts *accounts, const uint8_t *address)
@@ -35,6 +28,6 @@ uint32_t accounts_open(struct accounts *accounts, const uint8_t *address)
     struct account *account = &accounts->records[accounts->count];
     *account = (struct account){0};
     memcpy(account->address, address, ADDRESS_BYTES);
-    table_insert(&accounts->by_address, hash_of(address), accounts->count);
+    table_insert(&accounts->by_address, mix_address(address), accounts->count);
     return accounts->count;
 }

@@ -49,4 +49,11 @@ __attribute__((always_inline)) static inline void mix_bytes(struct mix *mix, con
     mix_u64(mix, count); /* so that texts side by side cannot trade their ends */
 }
 
+/* A hash of an address for the tables: two of its words and a half, which are a hash already. */
+static inline uint64_t mix_address(const uint8_t *address)
+{
+    return mix_scramble(load_u64(address) ^ load_u64(address + 8) * 0x9e3779b97f4a7c15u ^
+                        load_u32(address + 16));
+}
+
 #endif

@@ -9,10 +9,7 @@
 
 static uint64_t hash_of(const uint8_t *account, const uint8_t *nonce)
 {
-    struct mix mix = MIX_START;
-    mix_bytes(&mix, account, ADDRESS_BYTES);
-    mix_bytes(&mix, nonce, NONCE_BYTES);
-    return mix.first;
+    return mix_scramble(mix_scramble(mix_address(account) ^ load_u64(nonce)) ^ load_u64(nonce + 8));
 }
 
 /* 128 bits that are not cryptographic are enough: a collision needs two texts of one account under
@@ -123,6 +120,7 @@ static uint32_t take_record(struct nonces *nonces)
     const uint32_t number = nonces->first_free;
     if (number != 0) {
         nonces->first_free = nonces->records[number].next;
+        __builtin_prefetch(&nonces->records[nonces->first_free], 1); /* for the next one */
         return number;
     }
     nonces->used += 1;

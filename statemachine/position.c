@@ -63,6 +63,14 @@ bool positions_taken(const struct positions *positions, uint32_t user_id, int64_
     return false;
 }
 
+/* All its lines, to be written. */
+static void prefetch_record(const struct position *record)
+{
+    for (size_t at = 0; at < sizeof *record; at += 64) {
+        __builtin_prefetch((const char *)record + at, 1);
+    }
+}
+
 void positions_prefetch_taken(const struct positions *positions, uint32_t user_id,
                               int64_t column_ms, int64_t band)
 {
@@ -74,7 +82,11 @@ void positions_prefetch_drop(const struct positions *positions, uint32_t number)
     const struct position *bet = &positions->records[number];
     table_prefetch(&positions->by_bet, hash_of_bet(bet->bet));
     table_prefetch(&positions->by_player, hash_of_player(bet->user_id, bet->column_ms, bet->band));
-    __builtin_prefetch(&positions->records[bet->queue_next]);
+    __builtin_prefetch(&positions->records[bet->account_previous].account_next, 1);
+    __builtin_prefetch(&positions->records[bet->account_next].account_next, 1);
+    __builtin_prefetch(&positions->records[bet->open_previous].open_next, 1);
+    __builtin_prefetch(&positions->records[bet->open_next].open_next, 1);
+    prefetch_record(&positions->records[bet->queue_next]);
 }
 
 const struct column *positions_column(const struct positions *positions, int64_t column_step_ms,
@@ -109,6 +121,7 @@ static uint32_t take_record(struct positions *positions)
     const uint32_t number = positions->first_free;
     if (number != 0) {
         positions->first_free = positions->records[number].queue_next;
+        prefetch_record(&positions->records[positions->first_free]); /* for the next one */
         return number;
     }
     positions->used += 1;

@@ -165,6 +165,8 @@ static void settle_column(struct step *step, struct column *column, int64_t grid
         const uint32_t next = machine->positions.records[number].queue_next;
         if (next != 0) {
             positions_prefetch_drop(&machine->positions, next);
+            __builtin_prefetch(&machine->accounts.records[machine->positions.records[next].user_id],
+                               1);
         }
         settle_bet(step, column, number, &result);
     }
