@@ -18,6 +18,8 @@ static const struct benchmark benchmarks[] = {
     {"machine", bench_machine, "the state machine alone, in memory"},
     {"fill", bench_fill, "makes a journal of any size"},
     {"kept", bench_kept, "bytes that a tap leaves behind"},
+    {"verify", bench_verify, "a whole journal checked from its first record"},
+    {"replay", bench_replay, "a whole journal applied, as a start does"},
 };
 
 static void print_help(FILE *to)

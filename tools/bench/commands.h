@@ -9,5 +9,7 @@ int bench_disk(int argc, char **argv);
 int bench_machine(int argc, char **argv);
 int bench_fill(int argc, char **argv);
 int bench_kept(int argc, char **argv);
+int bench_verify(int argc, char **argv);
+int bench_replay(int argc, char **argv);
 
 #endif
