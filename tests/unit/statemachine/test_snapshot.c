@@ -124,6 +124,40 @@ static void smaller_arenas_are_full(void **state)
     fixture_free(fixture);
 }
 
+/* Limits that were lowered below what is there come back with all that is there: nothing is lost,
+ * nothing new is taken, and it goes on like the machine that was never stopped. */
+static void lowered_limits_come_back_with_more_than_they_allow(void **state)
+{
+    (void)state;
+    struct fixture *fixture = busy_market();
+    fixture_start(fixture,
+                  &(struct machine_limits){
+                      .accounts_max = 1, .open_bets_max = 2, .nonces_max = 1, .transfers_max = 1});
+    size_t count;
+    uint8_t *bytes = fixture_snapshot(fixture, &count);
+    struct fixture *twin = fixture_restore(fixture, bytes, count);
+    assert_int_equal(twin->seq, fixture->seq);
+    for (unsigned player = 1; player <= 3; player++) {
+        const struct tap tap = fixture_tap(fixture, player, 1030000, FIXTURE_BAND);
+        fixture_apply_tap(fixture, &tap);
+        fixture_apply_tap(twin, &tap);
+        fixture_expect(twin, fixture->text);
+    }
+    fixture_ticks(fixture, 1006000, 1031000, FIXTURE_PRICE_E4);
+    fixture_ticks(twin, 1006000, 1031000, FIXTURE_PRICE_E4);
+    size_t after;
+    size_t twin_after;
+    uint8_t *expected = fixture_snapshot(fixture, &after);
+    uint8_t *found = fixture_snapshot(twin, &twin_after);
+    assert_int_equal(twin_after, after);
+    assert_memory_equal(found, expected, after);
+    free(bytes);
+    free(expected);
+    free(found);
+    fixture_free(twin);
+    fixture_free(fixture);
+}
+
 /* Cut anywhere, or with a byte too many, it is damaged. */
 static void cut_bytes_are_damaged(void **state)
 {
@@ -177,6 +211,7 @@ int main(void)
         cmocka_unit_test(bytes_begin_with_magic_and_versions),
         cmocka_unit_test(other_versions_are_refused),
         cmocka_unit_test(smaller_arenas_are_full),
+        cmocka_unit_test(lowered_limits_come_back_with_more_than_they_allow),
         cmocka_unit_test(cut_bytes_are_damaged),
         cmocka_unit_test(changed_bytes_never_make_a_broken_machine),
     };
