@@ -293,13 +293,11 @@ static bool frame_continues(const struct chain *chain, const struct frame_header
         *kind = FINDING_FOREIGN_FRAME;
         return false;
     }
-    /* Behind skipped damage a frame's own word is all there is: what was taken for the next place
-     * to go on is taken whole, so that going on comes to an end. */
-    if (header->first_seq != chain->next_seq ||
-        (chain->tree_is_whole && header->durable_upto >= header->first_seq)) {
+    if (header->first_seq != chain->next_seq) {
         *kind = FINDING_WRONG_SEQ;
         return false;
     }
+    /* Behind skipped damage a frame's own word is all there is. */
     if (chain->tree_is_whole && memcmp(chain->root, header->root, HASH_BYTES) != 0) {
         *kind = FINDING_WRONG_TREE;
         return false;

@@ -132,24 +132,30 @@ static bool signature_length_is_good(size_t bytes)
     return bytes == LIMIT_SIGNATURE_BYTES || bytes == LIMIT_SIGNATURE_BYTES - 1;
 }
 
-static bool tap_to_message(const struct tap *tap, struct parts *parts)
+static bool tap_to_message(const struct tap *tap, int64_t time_ms, struct parts *parts)
 {
-    if (tap->market.length > LIMIT_MARKET_BYTES || tap->origin.length > LIMIT_ORIGIN_BYTES ||
+    /* An absent market is the usual one, so an empty one has no spelling; nobody can sign it. */
+    if (tap->market.length == 0 || tap->market.length > LIMIT_MARKET_BYTES ||
+        tap->origin.length > LIMIT_ORIGIN_BYTES ||
         !signature_length_is_good(tap->signature_bytes)) {
         return false;
     }
     tapline__tap__init(&parts->tap);
     Tapline__Tap *message = &parts->tap;
+    if (__builtin_sub_overflow(tap->column_ms, time_ms, &message->column_after_ms) ||
+        __builtin_sub_overflow(tap->message_ms, time_ms, &message->message_after_ms)) {
+        return false;
+    }
     message->account = data_of_bytes(tap->account, ADDRESS_BYTES);
     message->nonce = data_of_bytes(tap->nonce, NONCE_BYTES);
-    message->market = data_of_text(tap->market);
+    if (!tap_bytes_is_usual_market(tap->market)) {
+        message->market = data_of_text(tap->market);
+    }
     message->origin = data_of_text(tap->origin);
-    message->column_ms = tap->column_ms;
     message->band = tap->band;
     message->stake_micro = tap->stake_micro;
     message->min_mult_centi = tap->min_mult_centi;
     message->config = tap->config;
-    message->message_ms = tap->message_ms;
     message->session = tap->session;
     message->signature = data_of_bytes(tap->signature, tap->signature_bytes);
     return true;
@@ -232,7 +238,7 @@ static bool input_to_message(const struct input *input, struct parts *parts,
         return true;
     case INPUT_TAP:
         record->tap = &parts->tap;
-        return tap_to_message(&input->of.tap, parts);
+        return tap_to_message(&input->of.tap, input->time_ms, parts);
     case INPUT_DEPOSIT:
     case INPUT_WITHDRAWAL:
     case INPUT_HOUSE_DEPOSIT:
@@ -386,7 +392,7 @@ static enum status price_tick_from_message(const Tapline__PriceTick *message,
     return STATUS_OK;
 }
 
-static enum status tap_from_message(const Tapline__Tap *message, struct tap *tap)
+static enum status tap_from_message(const Tapline__Tap *message, int64_t time_ms, struct tap *tap)
 {
     if (!is_known(&message->base)) {
         return STATUS_VERSION;
@@ -394,17 +400,18 @@ static enum status tap_from_message(const Tapline__Tap *message, struct tap *tap
     if (!data_to_bytes(message->account, tap->account, ADDRESS_BYTES) ||
         !data_to_bytes(message->nonce, tap->nonce, NONCE_BYTES) ||
         message->market.len > LIMIT_MARKET_BYTES || message->origin.len > LIMIT_ORIGIN_BYTES ||
-        !signature_length_is_good(message->signature.len)) {
+        !signature_length_is_good(message->signature.len) ||
+        __builtin_add_overflow(time_ms, message->column_after_ms, &tap->column_ms) ||
+        __builtin_add_overflow(time_ms, message->message_after_ms, &tap->message_ms)) {
         return STATUS_INVALID;
     }
-    tap->market = text_of_data(message->market);
+    tap->market =
+        message->market.len == 0 ? tap_bytes_usual_market() : text_of_data(message->market);
     tap->origin = text_of_data(message->origin);
-    tap->column_ms = message->column_ms;
     tap->band = message->band;
     tap->stake_micro = message->stake_micro;
     tap->min_mult_centi = message->min_mult_centi;
     tap->config = message->config;
-    tap->message_ms = message->message_ms;
     tap->session = message->session;
     tap->signature = message->signature.data;
     tap->signature_bytes = message->signature.len;
@@ -499,7 +506,7 @@ static enum status message_to_input(const Tapline__Record *record, struct input 
         input->of.clock_grid_ms = record->clock_tick->grid_ms;
         return is_known(&record->clock_tick->base) ? STATUS_OK : STATUS_VERSION;
     case INPUT_TAP:
-        return tap_from_message(record->tap, &input->of.tap);
+        return tap_from_message(record->tap, input->time_ms, &input->of.tap);
     case INPUT_DEPOSIT:
     case INPUT_WITHDRAWAL:
     case INPUT_HOUSE_DEPOSIT:

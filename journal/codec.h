@@ -20,14 +20,15 @@ struct codec_scratch {
 
 /* Encodes input (its seq is not written) to `to`. Returns the bytes written, at most capacity and
  * LIMIT_RECORD_BYTES. What it encodes, codec_decode decodes. A transfer's reference has no limit of
- * its own, the state machine refuses a wrong one. Errors: 0 when it does not fit or a text is over
- * its limit of base/limits.h. */
+ * its own, the state machine refuses a wrong one. Errors: 0 when it does not fit, a text is over
+ * its limit of base/limits.h, a tap's market is empty, or a tap's column or message is 2^63 ms or
+ * more from the engine time (never so when none of the three is negative). */
 MUST_USE size_t codec_encode(const struct input *input, uint8_t *to, size_t capacity);
 
 /* Decodes one record into *input with the given seq. Total: any bytes give OK or an error, never a
  * crash. Errors: STATUS_INVALID not a record, a field out of its shape (address not 20 bytes, text
- * over its limit ...); STATUS_VERSION a kind or a field this build does not know: a newer program
- * wrote it. On an error *input is undefined. */
+ * over its limit, a time beyond int64 ...); STATUS_VERSION a kind or a field this build does not
+ * know: a newer program wrote it. On an error *input is undefined. */
 MUST_USE enum status codec_decode(struct codec_scratch *scratch, uint64_t seq, const uint8_t *bytes,
                                   size_t length, struct input *input);
 
@@ -37,7 +38,7 @@ MUST_USE enum status codec_decode_general(struct codec_scratch *scratch, uint64_
                                           const uint8_t *bytes, size_t length, struct input *input);
 
 /* A look at a record that comes later, for machine_prefetch: true when it is a tap in the usual
- * spelling. Texts and signature point into the bytes. */
+ * spelling. Texts and signature point into the bytes, the usual market's name to a constant. */
 bool codec_peek_tap(const uint8_t *bytes, size_t length, struct tap *tap);
 
 #endif

@@ -128,9 +128,12 @@ enum {
     FRAME_COUNT_AT = 12,
     FRAME_EPOCH_AT = 16,
     FRAME_FIRST_SEQ_AT = 24,
-    FRAME_DURABLE_AT = 32,
-    FRAME_ROOT_AT = 40,
+    FRAME_ROOT_AT = 32,
+    FRAME_END_AT = 64,
 };
+
+_Static_assert(FRAME_ROOT_AT + HASH_BYTES == FRAME_END_AT, "the tree head is the end");
+_Static_assert(FRAME_END_AT == FORMAT_FRAME_HEADER_BYTES, "the payload follows");
 
 size_t format_frame_bytes(size_t payload_bytes)
 {
@@ -154,7 +157,6 @@ void format_put_frame(const struct frame_header *header, uint8_t *frame)
     store_u32(frame + FRAME_COUNT_AT, header->count);
     store_u64(frame + FRAME_EPOCH_AT, header->epoch);
     store_u64(frame + FRAME_FIRST_SEQ_AT, header->first_seq);
-    store_u64(frame + FRAME_DURABLE_AT, header->durable_upto);
     memcpy(frame + FRAME_ROOT_AT, header->root, HASH_BYTES);
     store_u32(frame + FRAME_CRC_AT, frame_crc(frame, frame_bytes));
 }
@@ -176,7 +178,6 @@ bool format_get_frame_header(const uint8_t *from, struct frame_header *header)
     header->count = count;
     header->epoch = load_u64(from + FRAME_EPOCH_AT);
     header->first_seq = load_u64(from + FRAME_FIRST_SEQ_AT);
-    header->durable_upto = load_u64(from + FRAME_DURABLE_AT);
     memcpy(header->root, from + FRAME_ROOT_AT, HASH_BYTES);
     return true;
 }
@@ -193,7 +194,7 @@ bool format_frame_is_whole(const struct frame_header *header, const uint8_t *fra
         if (left < FORMAT_RECORD_LENGTH_BYTES) {
             return false;
         }
-        const uint32_t length = load_u32(record);
+        const uint32_t length = load_u16(record);
         left -= FORMAT_RECORD_LENGTH_BYTES;
         if (length == 0 || length > LIMIT_RECORD_BYTES || length > left) {
             return false;

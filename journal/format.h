@@ -50,24 +50,25 @@ void format_put_segment_header(const struct segment_header *header, uint8_t *to)
  * here: the bytes need none. */
 MUST_USE enum status format_get_segment_header(const uint8_t *from, struct segment_header *header);
 
-/* --- Frame: one batch. A header, the records, zeros up to a multiple of 8 ----------------------
+/* --- Frame: one batch. A header, the records, zeros up to a multiple of 4 ----------------------
  */
 
-#define FORMAT_FRAME_HEADER_BYTES  ((size_t)72)
-#define FORMAT_FRAME_ALIGNMENT     ((size_t)8)
+#define FORMAT_FRAME_HEADER_BYTES  ((size_t)64)
+#define FORMAT_FRAME_ALIGNMENT     ((size_t)4)
 #define FORMAT_FRAME_BYTES_MAX     ((size_t)LIMIT_BATCH_BYTES)
 #define FORMAT_PAYLOAD_BYTES_MAX   (FORMAT_FRAME_BYTES_MAX - FORMAT_FRAME_HEADER_BYTES)
-#define FORMAT_RECORD_LENGTH_BYTES ((size_t)4) /* before each record in the payload */
+#define FORMAT_RECORD_LENGTH_BYTES ((size_t)2) /* before each record in the payload */
 
 _Static_assert(LIMIT_BATCH_BYTES % FORMAT_FRAME_ALIGNMENT == 0, "the greatest frame is aligned");
 _Static_assert(FORMAT_FRAME_HEADER_BYTES % FORMAT_FRAME_ALIGNMENT == 0, "payloads are aligned");
-_Static_assert(LIMIT_RECORD_BYTES + 4 <= FORMAT_PAYLOAD_BYTES_MAX, "any record fits a frame");
+_Static_assert(LIMIT_RECORD_BYTES + FORMAT_RECORD_LENGTH_BYTES <= FORMAT_PAYLOAD_BYTES_MAX,
+               "any record fits a frame");
+_Static_assert(LIMIT_RECORD_BYTES <= UINT16_MAX, "a length fits its two bytes");
 
 struct frame_header {
     uint64_t epoch;
     uint64_t first_seq;
-    uint64_t durable_upto; /* the last seq known to be durable when this was written */
-    uint32_t count;        /* of records, at least 1 */
+    uint32_t count; /* of records, at least 1 */
     uint32_t payload_bytes;
     uint8_t root[HASH_BYTES]; /* tree head over records 1 .. first_seq - 1 */
 };
@@ -83,7 +84,7 @@ void format_put_frame(const struct frame_header *header, uint8_t *frame);
 bool format_may_begin_frame(const uint8_t *from);
 
 /* Reads and bounds a frame header without its checksum, which covers the payload: what it says is
- * to be believed only after format_frame_is_whole. False: these 72 bytes begin no frame. */
+ * to be believed only after format_frame_is_whole. False: these 64 bytes begin no frame. */
 MUST_USE bool format_get_frame_header(const uint8_t *from, struct frame_header *header);
 
 /* True when the checksum of the whole frame holds and its records fill its payload exactly. `frame`

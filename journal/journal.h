@@ -26,7 +26,7 @@ struct journal;
 struct journal_batch {
     uint64_t first_seq;
     uint32_t count;
-    const uint8_t *records; /* count times: u32 length, length bytes (docs/JOURNAL_FORMAT.md) */
+    const uint8_t *records; /* count times: u16 length, length bytes (docs/JOURNAL_FORMAT.md) */
     size_t bytes;
     int64_t sync_ns; /* how long write + sync took, by the monotonic clock; for metrics only */
 };

@@ -46,7 +46,7 @@ static bool add_frame(struct prehash *prehash, uint64_t offset, const struct fra
         if (left < FORMAT_RECORD_LENGTH_BYTES) {
             return false;
         }
-        const uint32_t length = load_u32(payload);
+        const uint32_t length = load_u16(payload);
         left -= FORMAT_RECORD_LENGTH_BYTES;
         if (length > left) {
             return false;
@@ -124,7 +124,7 @@ static void grow_long(struct prehash *prehash, const struct frame_header *header
         run->before = *tree;
         run->count = left < MERKLE_RUN_LEAVES ? left : MERKLE_RUN_LEAVES;
         for (size_t i = 0; i < run->count; i++) {
-            const uint32_t length = load_u32(payload);
+            const uint32_t length = load_u16(payload);
             prehash->records[i] =
                 (struct merkle_record){payload + FORMAT_RECORD_LENGTH_BYTES, length};
             payload += FORMAT_RECORD_LENGTH_BYTES + length;

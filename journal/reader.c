@@ -168,7 +168,7 @@ enum status journal_reader_next(struct journal_reader *reader, struct journal_re
         }
         const struct frame_header *header = &reader->batch.header;
         record->seq = header->first_seq + reader->done;
-        record->length = load_u32(reader->next);
+        record->length = load_u16(reader->next);
         record->bytes = reader->next + FORMAT_RECORD_LENGTH_BYTES;
         reader->next = record->bytes + record->length;
         reader->done++;
@@ -247,10 +247,10 @@ bool journal_reader_peek(struct journal_reader *reader, uint32_t farthest, const
     }
     const size_t left = (size_t)(reader->scout_end - reader->scout);
     if (left < FORMAT_RECORD_LENGTH_BYTES ||
-        load_u32(reader->scout) > left - FORMAT_RECORD_LENGTH_BYTES) {
+        load_u16(reader->scout) > left - FORMAT_RECORD_LENGTH_BYTES) {
         return false;
     }
-    *length = load_u32(reader->scout);
+    *length = load_u16(reader->scout);
     *bytes = reader->scout + FORMAT_RECORD_LENGTH_BYTES;
     reader->scout = *bytes + *length;
     reader->ahead++;

@@ -199,7 +199,7 @@ enum status segment_read_tail(struct segment *segment, uint64_t offset, const ui
             offset += available;
             continue;
         }
-        /* Words of 8 up to the first that may begin a frame; the last word may be a shorter one. */
+        /* Words of 4 up to the first that may begin a frame; the last word may be a shorter one. */
         size_t i = 0;
         for (; i < available; i += FORMAT_FRAME_ALIGNMENT) {
             const size_t left = available - i;

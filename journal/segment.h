@@ -66,7 +66,7 @@ MUST_USE enum status segment_read_frame(struct segment *segment, uint64_t offset
  * call of the others. */
 const uint8_t *segment_peek(const struct segment *segment, uint64_t offset, size_t bytes);
 
-/* Searches from offset (a multiple of 8) to the end of the file. `epoch` NULL: a frame of any epoch
+/* Searches from offset (a multiple of 4) to the end of the file. `epoch` NULL: a frame of any epoch
  * will do. Errors: STATUS_IO. */
 MUST_USE enum status segment_read_tail(struct segment *segment, uint64_t offset,
                                        const uint64_t *epoch, struct segment_tail *tail);

@@ -26,6 +26,21 @@ enum {
 
 #define VARINT_BYTES_MAX 10
 
+static const char usual_market[] = "BTC-USD";
+
+#define USUAL_MARKET_BYTES (sizeof usual_market - 1)
+
+struct text_view tap_bytes_usual_market(void)
+{
+    return (struct text_view){usual_market, USUAL_MARKET_BYTES};
+}
+
+bool tap_bytes_is_usual_market(struct text_view market)
+{
+    return market.length == USUAL_MARKET_BYTES &&
+           memcmp(market.text, usual_market, USUAL_MARKET_BYTES) == 0;
+}
+
 /* What is left to read; `end` is never passed. */
 struct cursor {
     const uint8_t *at;
@@ -62,6 +77,18 @@ static uint64_t take_varint(struct cursor *cursor)
 static int64_t take_number(struct cursor *cursor, uint8_t key)
 {
     return next_is(cursor, key) ? (int64_t)take_varint(cursor) : 0;
+}
+
+/* A time that is written as its distance from the record's: sint64, "zigzag". */
+static int64_t take_time(struct cursor *cursor, uint8_t key, int64_t time_ms)
+{
+    const uint64_t zigzag = next_is(cursor, key) ? take_varint(cursor) : 0;
+    const int64_t after_ms = (int64_t)(zigzag >> 1 ^ (0 - (zigzag & 1)));
+    int64_t at_ms = 0;
+    if (__builtin_add_overflow(time_ms, after_ms, &at_ms)) {
+        cursor->good = false;
+    }
+    return at_ms;
 }
 
 /* An empty one is not written by the encoder. */
@@ -104,13 +131,16 @@ bool tap_bytes_read(const uint8_t *bytes, size_t length, int64_t *time_ms, struc
     take_exactly(&cursor, TAP_ACCOUNT, tap->account, ADDRESS_BYTES);
     take_exactly(&cursor, TAP_NONCE, tap->nonce, NONCE_BYTES);
     tap->market = take_text(&cursor, TAP_MARKET, LIMIT_MARKET_BYTES);
+    if (tap->market.length == 0) {
+        tap->market = tap_bytes_usual_market();
+    }
     tap->origin = take_text(&cursor, TAP_ORIGIN, LIMIT_ORIGIN_BYTES);
-    tap->column_ms = take_number(&cursor, TAP_COLUMN);
+    tap->column_ms = take_time(&cursor, TAP_COLUMN, *time_ms);
     tap->band = take_number(&cursor, TAP_BAND);
     tap->stake_micro = take_number(&cursor, TAP_STAKE);
     tap->min_mult_centi = take_number(&cursor, TAP_MIN_MULT);
     tap->config = take_number(&cursor, TAP_CONFIG);
-    tap->message_ms = take_number(&cursor, TAP_MESSAGE);
+    tap->message_ms = take_time(&cursor, TAP_MESSAGE, *time_ms);
     tap->session = (uint64_t)take_number(&cursor, TAP_SESSION);
     const struct text_view signature = take_text(&cursor, TAP_SIGNATURE, LIMIT_SIGNATURE_BYTES);
     tap->signature = (const uint8_t *)signature.text;

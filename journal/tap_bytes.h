@@ -10,8 +10,15 @@
 
 #include "statemachine/input.h"
 
-/* Reads bytes[0..length). Market, origin and signature point into them. False: not a tap in that
- * spelling, *time_ms and *tap are undefined; nothing is said about whether it is a record. */
+/* The market of a tap whose record names none; lives for ever. It is part of the format: a server
+ * of another market writes its name into each tap. */
+struct text_view tap_bytes_usual_market(void);
+
+bool tap_bytes_is_usual_market(struct text_view market);
+
+/* Reads bytes[0..length). Market (unless it is the usual one), origin and signature point into
+ * them. False: not a tap in that spelling, *time_ms and *tap are undefined; nothing is said about
+ * whether it is a record. */
 bool tap_bytes_read(const uint8_t *bytes, size_t length, int64_t *time_ms, struct tap *tap);
 
 #endif

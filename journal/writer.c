@@ -138,7 +138,7 @@ static void grow_tree(struct merkle *tree, const struct batch_buffer *batch)
 {
     const uint8_t *record = batch->frame + FORMAT_FRAME_HEADER_BYTES;
     for (uint32_t i = 0; i < batch->count; i++) {
-        const uint32_t length = load_u32(record);
+        const uint32_t length = load_u16(record);
         uint8_t hash[HASH_BYTES];
         merkle_leaf(record + FORMAT_RECORD_LENGTH_BYTES, length, hash);
         merkle_append(tree, hash);
@@ -159,7 +159,6 @@ static enum status write_batch(struct writer *writer, int64_t *sync_ns)
     }
     struct frame_header header = {.epoch = writer->epoch,
                                   .first_seq = writer->tree.size + 1,
-                                  .durable_upto = writer->tree.size,
                                   .count = batch->count,
                                   .payload_bytes = (uint32_t)batch->payload_bytes};
     memcpy(header.root, writer->head.root, HASH_BYTES); /* only this thread changes it */
@@ -467,7 +466,7 @@ enum status writer_append(struct writer *writer, const uint8_t *record, size_t b
         status = STATUS_FULL;
     } else {
         uint8_t *to = pending->frame + FORMAT_FRAME_HEADER_BYTES + pending->payload_bytes;
-        store_u32(to, (uint32_t)bytes);
+        store_u16(to, (uint16_t)bytes);
         memcpy(to + FORMAT_RECORD_LENGTH_BYTES, record, bytes);
         pending->payload_bytes += FORMAT_RECORD_LENGTH_BYTES + bytes;
         pending->count++;

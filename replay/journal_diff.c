@@ -102,7 +102,7 @@ static void grow(struct merkle *tree, const struct chain_batch *batch, uint64_t 
 {
     const uint8_t *record = batch->payload;
     for (uint32_t i = 0; i < batch->header.count && tree->size < seq; i++) {
-        const size_t length = load_u32(record);
+        const size_t length = load_u16(record);
         uint8_t hash[HASH_BYTES];
         record += FORMAT_RECORD_LENGTH_BYTES;
         merkle_leaf(record, length, hash);

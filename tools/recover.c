@@ -207,7 +207,7 @@ static enum status take_batch(struct walk *walk, const struct chain_batch *batch
     const uint8_t *record = batch->payload;
     for (uint32_t i = 0; i < batch->header.count; i++) {
         const uint64_t seq = batch->header.first_seq + i;
-        const uint32_t length = load_u32(record);
+        const uint32_t length = load_u16(record);
         const uint8_t *bytes = record + FORMAT_RECORD_LENGTH_BYTES;
         if (walk->keeping && walk->options->to_seq != 0 && seq > walk->options->to_seq) {
             walk->keeping = false;

@@ -158,7 +158,7 @@ static enum status copy_batch(struct copy *copy, struct chain *chain,
         if (seq > copy->plan->kept_to) {
             return STATUS_OK;
         }
-        const uint32_t length = load_u32(record);
+        const uint32_t length = load_u16(record);
         const enum status status =
             copy_record(copy, seq, record + FORMAT_RECORD_LENGTH_BYTES, length);
         if (status != STATUS_OK) {

@@ -30,7 +30,7 @@ static bool frame_stands_at(const struct made_journal *made, const uint8_t *imag
 static bool frame_stands_from(const struct made_journal *made, const uint8_t *image, size_t size,
                               size_t from)
 {
-    for (size_t at = from; at < size; at += 8) {
+    for (size_t at = from; at < size; at += FORMAT_FRAME_ALIGNMENT) {
         if (frame_stands_at(made, image, size, at)) {
             return true;
         }

@@ -13,14 +13,13 @@
 static void put_batch(struct made_batch *batch, struct merkle *tree, uint64_t epoch, unsigned count,
                       uint8_t *to)
 {
-    struct frame_header header = {
-        .epoch = epoch, .first_seq = tree->size + 1, .durable_upto = tree->size, .count = count};
+    struct frame_header header = {.epoch = epoch, .first_seq = tree->size + 1, .count = count};
     merkle_root(tree, header.root);
     uint8_t *record = to + FORMAT_FRAME_HEADER_BYTES;
     for (unsigned i = 0; i < count; i++) {
         uint8_t hash[HASH_BYTES];
         const size_t length = fixture_record(tree->size + 1, record + FORMAT_RECORD_LENGTH_BYTES);
-        store_u32(record, (uint32_t)length);
+        store_u16(record, (uint16_t)length);
         merkle_leaf(record + FORMAT_RECORD_LENGTH_BYTES, length, hash);
         merkle_append(tree, hash);
         record += FORMAT_RECORD_LENGTH_BYTES + length;

@@ -19,7 +19,7 @@
 #define IMAGE_ROOM        ((size_t)32768)
 #define RECOVERIES_WANTED 200000
 #define HEADER_STEP       24 /* lengths and bytes of the segment's header that are tried */
-#define LARGE_STEP        7  /* bytes of large batches; no multiple of 8 */
+#define LARGE_STEP        7  /* bytes of large batches; no multiple of 4 */
 
 /* Two and three sealed segments, batches of one to many records, one of the shapes large enough for
  * sectors of 512 and 4,096 bytes. Of each the older journal whose blocks may come back: once with
@@ -286,7 +286,7 @@ static void moved_and_repeated_batches_are_refused(void **state)
         under_every_witness();
         for (unsigned twice = 0; twice <= last; twice++) { /* any batch once more, behind the end */
             const struct made_batch *again = &torture.made.batches[twice];
-            for (size_t gap = 0; gap <= 64; gap += 8) {
+            for (size_t gap = 0; gap <= 64; gap += FORMAT_FRAME_ALIGNMENT) {
                 restore_image();
                 if (end_of_last() + gap + again->bytes <= torture.size) {
                     memcpy(torture.image + end_of_last() + gap, made_frame(&torture.made, twice),

@@ -63,14 +63,15 @@ static void spoil(const struct players *players, struct history *history, struct
         tap->market = history_text(strcmp(players->market, "OTHER") == 0 ? "THIRD" : "OTHER");
         break;
     case 2:
-        tap->market.length = (size_t)PICK(history, 0, (int64_t)tap->market.length - 1);
+        tap->market.length = (size_t)PICK(history, 1, (int64_t)tap->market.length - 1);
         break;
     case 3:
         tap->column_ms += PICK(history, 1, -1, 1000, 500);
         break;
     case 4:
-        tap->column_ms = PICK(history, 0, INT64_MAX, INT64_MAX / 60000 * 60000, INT64_MIN, -60000,
-                              tap->column_ms + config->columns * config->column_ms,
+        /* Not INT64_MIN: its distance from the engine time has no int64, so no record holds it. */
+        tap->column_ms = PICK(history, 0, INT64_MAX, INT64_MAX / 60000 * 60000, INT64_MIN / 2,
+                              -60000, tap->column_ms + config->columns * config->column_ms,
                               tap->column_ms - config->columns * config->column_ms);
         break;
     case 5:

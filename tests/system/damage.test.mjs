@@ -239,11 +239,11 @@ test('a_demo_cut_off_after_its_first_record_gets_its_house', async (t) => {
   const [{ file }] = written(data);
   const segment = fs.readFileSync(file);
   const FRAME = 4096;
-  const payload = 4 + segment.readUInt32LE(FRAME + 72);
-  const end = FRAME + Math.ceil((72 + payload) / 8) * 8;
+  const payload = 2 + segment.readUInt16LE(FRAME + 64);
+  const end = FRAME + Math.ceil((64 + payload) / 4) * 4;
   segment.writeUInt32LE(payload, FRAME + 8);
   segment.writeUInt32LE(1, FRAME + 12);
-  segment.fill(0, FRAME + 72 + payload);
+  segment.fill(0, FRAME + 64 + payload);
   segment.writeUInt32LE(crc32c(segment.subarray(FRAME + 8, end)), FRAME + 4);
   fs.writeFileSync(file, segment);
   [path.join('journal', 'HEAD'), ...databases(data)].forEach((name) => {

@@ -76,7 +76,7 @@ function batches(data) {
   const bytes = fs.readFileSync(file);
   const found = [];
   for (let at = HEADER; bytes.toString('latin1', at, at + 4) === 'TPBF'; ) {
-    const size = Math.ceil((72 + bytes.readUInt32LE(at + 8)) / 8) * 8;
+    const size = Math.ceil((64 + bytes.readUInt32LE(at + 8)) / 4) * 4;
     const first = bytes.readBigUInt64LE(at + 24);
     const last = first + BigInt(bytes.readUInt32LE(at + 12)) - 1n;
     found.push({ file, at, size, first, last });

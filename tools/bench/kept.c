@@ -27,9 +27,9 @@ enum row {
 
 /* By the numbers of tapline.proto. */
 static const char *const tap_fields[KEPT_FIELDS] = {
-    [1] = "account",   [2] = "nonce", [3] = "market",   [4] = "origin",
-    [5] = "column_ms", [6] = "band",  [7] = "stake",    [8] = "min_mult",
-    [9] = "config",    [10] = "time", [11] = "session", [12] = "signature",
+    [1] = "account", [2] = "nonce", [3] = "market",   [4] = "origin",
+    [5] = "column",  [6] = "band",  [7] = "stake",    [8] = "min_mult",
+    [9] = "config",  [10] = "time", [11] = "session", [12] = "signature",
 };
 static const char *const kinds[KEPT_FIELDS] = {
     [INPUT_CONFIG] = "configs",
@@ -43,6 +43,8 @@ static const char *const kinds[KEPT_FIELDS] = {
     [INPUT_GOODWILL] = "goodwill",
     [INPUT_ATTEST] = "attests",
     [INPUT_START] = "starts",
+    [INPUT_RULES_CHANGE] = "rules_changes",
+    [INPUT_RECOVERY] = "recoveries",
 };
 
 /* A part, shared by all taps (or bets). */

@@ -122,7 +122,7 @@ static enum status count_segment(const struct reading *reading)
         }
         const uint8_t *record = frame + FORMAT_FRAME_HEADER_BYTES;
         for (uint32_t i = 0; i < header.count; i++) {
-            const uint32_t length = load_u32(record);
+            const uint32_t length = load_u16(record);
             record += FORMAT_RECORD_LENGTH_BYTES;
             if (!count_record(kept, record, length)) {
                 return STATUS_INVALID;

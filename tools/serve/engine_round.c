@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "journal/format.h"
 #include "tools/bug_trap.h"
 #include "tools/commands.h"
 #include "tools/serve/engine_private.h"
@@ -453,8 +454,8 @@ void engine_apply(struct engine *engine, const struct durable *durable)
     struct engine_update answers = {0};
     const uint8_t *at = durable->records;
     for (uint32_t i = 0; i < durable->count; i++) {
-        const uint32_t length = load_u32(at);
-        at += 4;
+        const uint32_t length = load_u16(at);
+        at += FORMAT_RECORD_LENGTH_BYTES;
         if (!apply_record(engine, outbox, durable->first_seq + i, at, length, &answers)) {
             const struct applier_report *report = applier_report(engine->options.applier);
             outbox_release(outbox);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "journal/codec.h"
+#include "journal/format.h"
 #include "memory_disk.h"
 
 static const enum input_kind kinds[] = {
@@ -83,18 +84,32 @@ static void any_price_tick(uint64_t *random, struct price_tick *tick)
     }
 }
 
-static void any_tap(uint64_t *random, struct tap *tap)
+/* Any number whose distance from `time_ms` an int64 holds. */
+static int64_t any_near(uint64_t *random, int64_t time_ms)
+{
+    int64_t distance;
+    int64_t found;
+    do {
+        found = any_i64(random);
+    } while (__builtin_sub_overflow(found, time_ms, &distance));
+    return found;
+}
+
+static void any_tap(uint64_t *random, int64_t time_ms, struct tap *tap)
 {
     any_bytes(random, tap->account, ADDRESS_BYTES);
     any_bytes(random, tap->nonce, NONCE_BYTES);
     tap->market = any_text(random, LIMIT_MARKET_BYTES);
+    if (tap->market.length == 0) { /* which has no spelling */
+        tap->market = (struct text_view){"BTC-USD", 7};
+    }
     tap->origin = any_text(random, LIMIT_ORIGIN_BYTES);
-    tap->column_ms = any_i64(random);
+    tap->column_ms = any_near(random, time_ms);
     tap->band = any_i64(random);
     tap->stake_micro = any_i64(random);
     tap->min_mult_centi = any_i64(random);
     tap->config = any_i64(random);
-    tap->message_ms = any_i64(random);
+    tap->message_ms = any_near(random, time_ms);
     tap->session = (uint64_t)any_i64(random);
     tap->signature = pool;
     tap->signature_bytes = 64 + (test_random(random) & 1);
@@ -141,7 +156,7 @@ static void any_input(uint64_t *random, enum input_kind kind, struct input *inpu
         input->of.clock_grid_ms = any_i64(random);
         break;
     case INPUT_TAP:
-        any_tap(random, &input->of.tap);
+        any_tap(random, input->time_ms, &input->of.tap);
         break;
     case INPUT_DEPOSIT:
     case INPUT_WITHDRAWAL:
@@ -306,7 +321,7 @@ static void every_kind_survives_the_round_trip(void **state)
     }
 }
 
-/* A tap as players send it, with the frame's 4 bytes before it. */
+/* A tap as players send it, with the 2 bytes of its length. */
 static void tap_is_compact(void **state)
 {
     (void)state;
@@ -327,7 +342,97 @@ static void tap_is_compact(void **state)
     uint8_t bytes[LIMIT_RECORD_BYTES];
     const size_t length = codec_encode(&input, bytes, sizeof bytes);
     print_message("a tap takes %zu bytes\n", length);
-    assert_true(length + 4 <= 230);
+    assert_true(length + FORMAT_RECORD_LENGTH_BYTES <= 175);
+}
+
+/* The two times of a tap are written as distances: exact at both ends of an int64, and refused
+ * where the distance has no int64, so that no time can come back as another one. */
+static void times_of_a_tap_are_exact_or_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t time_ms;
+        int64_t at_ms;
+        bool fits;
+    } cases[] = {
+        {0, INT64_MAX, true},
+        {0, INT64_MIN, true},
+        {0, 0, true},
+        {INT64_MAX, 0, true},
+        {INT64_MAX, INT64_MAX, true},
+        {INT64_MIN, INT64_MIN, true},
+        {1, INT64_MIN, false},
+        {-1, INT64_MAX, false},
+        {INT64_MIN, 0, false},
+        {INT64_MIN, -1, true},
+        {INT64_MAX, -1, true},
+        {INT64_MAX, -2, false},
+        {1732077288123, INT64_MAX, true},
+        {1732077288123, 0, true},
+    };
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        uint64_t random = i;
+        struct input input = {.time_ms = cases[i / 2].time_ms, .kind = INPUT_TAP};
+        struct input decoded;
+        uint8_t bytes[LIMIT_RECORD_BYTES];
+        any_tap(&random, input.time_ms, &input.of.tap);
+        *(i % 2 == 0 ? &input.of.tap.column_ms : &input.of.tap.message_ms) = cases[i / 2].at_ms;
+        const size_t length = codec_encode(&input, bytes, sizeof bytes);
+        assert_int_equal(length > 0, cases[i / 2].fits);
+        if (length > 0) {
+            assert_int_equal(codec_decode(&scratch, 0, bytes, length, &decoded), STATUS_OK);
+            expect_same(&input, &decoded);
+            assert_int_equal(codec_decode_general(&scratch, 0, bytes, length, &decoded), STATUS_OK);
+            expect_same(&input, &decoded);
+        }
+    }
+}
+
+/* A record whose sum of time and distance has no int64 is none, in both ways of reading. */
+static void a_time_beyond_int64_is_invalid(void **state)
+{
+    (void)state;
+    for (unsigned which = 0; which < 2; which++) {
+        uint64_t random = which;
+        struct input input = {.time_ms = 0, .kind = INPUT_TAP};
+        struct input decoded;
+        uint8_t bytes[LIMIT_RECORD_BYTES + 2] = {1 << 3, 1}; /* time_ms: 1, not 0 */
+        any_tap(&random, 0, &input.of.tap);
+        *(which == 0 ? &input.of.tap.column_ms : &input.of.tap.message_ms) = INT64_MAX;
+        *(which == 0 ? &input.of.tap.message_ms : &input.of.tap.column_ms) = 7;
+        const size_t length = codec_encode(&input, bytes + 2, LIMIT_RECORD_BYTES);
+        assert_true(length > 0);
+        assert_int_equal(codec_decode(&scratch, 0, bytes, length + 2, &decoded), STATUS_INVALID);
+        assert_int_equal(codec_decode_general(&scratch, 0, bytes, length + 2, &decoded),
+                         STATUS_INVALID);
+        bytes[1] = 0;
+        assert_int_equal(codec_decode(&scratch, 0, bytes, length + 2, &decoded), STATUS_OK);
+    }
+}
+
+/* The usual market takes no byte and comes back by name; any other one is written. */
+static void market_is_written_unless_it_is_the_usual_one(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"BTC-USC", "BTC-US", "BTC-USDT", "btc-usd", "X"};
+    uint64_t random = 9;
+    struct input input = {.time_ms = 1732077288123, .kind = INPUT_TAP};
+    struct input decoded;
+    uint8_t bytes[LIMIT_RECORD_BYTES];
+    any_tap(&random, input.time_ms, &input.of.tap);
+    input.of.tap.market = (struct text_view){"BTC-USD", 7};
+    const size_t usual = codec_encode(&input, bytes, sizeof bytes);
+    assert_int_equal(codec_decode(&scratch, 0, bytes, usual, &decoded), STATUS_OK);
+    expect_same(&input, &decoded);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        input.of.tap.market = (struct text_view){others[i], strlen(others[i])};
+        const size_t length = codec_encode(&input, bytes, sizeof bytes);
+        assert_int_equal(length, usual + 2 + strlen(others[i]));
+        assert_int_equal(codec_decode(&scratch, 0, bytes, length, &decoded), STATUS_OK);
+        expect_same(&input, &decoded);
+    }
+    input.of.tap.market.length = 0;
+    assert_int_equal(codec_encode(&input, bytes, sizeof bytes), 0);
 }
 
 /* Any bytes give an answer: those of a record cut short or changed, and those of nothing at all.
@@ -582,6 +687,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_survives_the_round_trip),
         cmocka_unit_test(tap_is_compact),
+        cmocka_unit_test(times_of_a_tap_are_exact_or_refused),
+        cmocka_unit_test(a_time_beyond_int64_is_invalid),
+        cmocka_unit_test(market_is_written_unless_it_is_the_usual_one),
         cmocka_unit_test(any_bytes_give_an_answer),
         cmocka_unit_test(taps_decode_alike_in_both_ways),
         cmocka_unit_test(odd_spellings_decode_alike_in_both_ways),

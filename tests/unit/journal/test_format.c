@@ -49,27 +49,23 @@ static void frame_has_the_documented_bytes(void **state)
     (void)state;
     uint8_t frame[128];
     memset(frame, 0xee, sizeof frame);
-    uint8_t *payload = frame + 72;
-    store_u32(payload, 3);
-    memcpy(payload + 4, "abc", 3);
-    struct frame_header header = {.epoch = 0x1122334455667788,
-                                  .first_seq = 2,
-                                  .durable_upto = 1,
-                                  .count = 1,
-                                  .payload_bytes = 7};
+    uint8_t *payload = frame + 64;
+    store_u16(payload, 3);
+    memcpy(payload + 2, "abc", 3);
+    struct frame_header header = {
+        .epoch = 0x1122334455667788, .first_seq = 2, .count = 1, .payload_bytes = 5};
     memset(header.root, 0xaa, HASH_BYTES);
-    assert_int_equal(format_frame_bytes(7), 80);
+    assert_int_equal(format_frame_bytes(5), 72);
     format_put_frame(&header, frame);
 
-    uint8_t expected[80] = {'T',  'P',  'B',  'F',  0,    0,    0,    0, /* magic, checksum */
-                            7,    0,    0,    0,    1,    0,    0,    0, /* payload bytes, count */
-                            0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 2,
-                            0,    0,    0,    0,    0,    0,    0,    1};
-    memset(expected + 40, 0xaa, 32);
-    memcpy(expected + 72, "\3\0\0\0abc", 7);
-    store_u32(expected + 4, crc32c(0, expected + 8, 72));
+    uint8_t expected[72] = {'T',  'P',  'B',  'F',  0,    0,    0,    0, /* magic, checksum */
+                            5,    0,    0,    0,    1,    0,    0,    0, /* payload bytes, count */
+                            0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 2, 0, 0, 0, 0, 0, 0, 0};
+    memset(expected + 32, 0xaa, 32);
+    memcpy(expected + 64, "\3\0abc", 5);
+    store_u32(expected + 4, crc32c(0, expected + 8, 64));
     assert_memory_equal(frame, expected, sizeof expected);
-    assert_int_equal(frame[80], 0xee);
+    assert_int_equal(frame[72], 0xee);
 
     struct frame_header read;
     assert_true(format_get_frame_header(frame, &read));
@@ -83,18 +79,18 @@ static void records_fill_their_frame(void **state)
     (void)state;
     static const struct {
         uint32_t count;
-        uint32_t first_length;
-        uint32_t second_length;
+        uint16_t first_length;
+        uint16_t second_length;
         bool whole;
-    } cases[] = {{2, 5, 7, true},           {1, 5, 7, false},  {3, 5, 7, false},
-                 {2, 6, 7, false},          {2, 5, 8, false},  {2, 0, 12, false},
-                 {2, 5, 0xffffffff, false}, {2, 13, 7, false}, {1, 16, 0, true}};
+    } cases[] = {{2, 5, 7, true},       {1, 5, 7, false},  {3, 5, 7, false},
+                 {2, 6, 7, false},      {2, 5, 8, false},  {2, 0, 12, false},
+                 {2, 5, 0xffff, false}, {2, 13, 7, false}, {1, 14, 0, true}};
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t frame[96] = {0};
         const struct frame_header header = {
-            .first_seq = 1, .count = cases[i].count, .payload_bytes = 20};
-        store_u32(frame + 72, cases[i].first_length);
-        store_u32(frame + 72 + 9, cases[i].second_length);
+            .first_seq = 1, .count = cases[i].count, .payload_bytes = 16};
+        store_u16(frame + 64, cases[i].first_length);
+        store_u16(frame + 64 + 7, cases[i].second_length);
         format_put_frame(&header, frame);
         struct frame_header read;
         assert_true(format_get_frame_header(frame, &read));
@@ -109,12 +105,12 @@ static void impossible_headers_begin_no_frame(void **state)
     uint8_t frame[80] = {0};
     struct frame_header read;
     assert_false(format_get_frame_header(frame, &read)); /* zeros */
-    struct frame_header header = {.first_seq = 1, .count = 1, .payload_bytes = 7};
+    struct frame_header header = {.first_seq = 1, .count = 1, .payload_bytes = 5};
     format_put_frame(&header, frame);
     assert_true(format_get_frame_header(frame, &read));
     store_u32(frame + 12, 0);
     assert_false(format_get_frame_header(frame, &read));
-    store_u32(frame + 12, 2); /* two records need at least 10 bytes */
+    store_u32(frame + 12, 2); /* two records need at least 6 bytes */
     assert_false(format_get_frame_header(frame, &read));
     store_u32(frame + 12, 1);
     store_u32(frame + 8, (uint32_t)FORMAT_PAYLOAD_BYTES_MAX + 1);

@@ -62,8 +62,7 @@ static void put_file(const char *name, const uint8_t *bytes, size_t length)
 static size_t put_batch(struct journal_reader *reader, unsigned count, struct merkle *tree,
                         uint8_t *frame)
 {
-    struct frame_header header = {
-        .epoch = EPOCH, .first_seq = tree->size + 1, .durable_upto = tree->size};
+    struct frame_header header = {.epoch = EPOCH, .first_seq = tree->size + 1};
     uint8_t *to = frame + FORMAT_FRAME_HEADER_BYTES;
     merkle_root(tree, header.root);
     while (header.count < count) {
@@ -74,7 +73,7 @@ static size_t put_batch(struct journal_reader *reader, unsigned count, struct me
         uint8_t hash[HASH_BYTES];
         merkle_leaf(record.bytes, record.length, hash);
         merkle_append(tree, hash);
-        store_u32(to, (uint32_t)record.length);
+        store_u16(to, (uint16_t)record.length);
         memcpy(to + FORMAT_RECORD_LENGTH_BYTES, record.bytes, record.length);
         to += FORMAT_RECORD_LENGTH_BYTES + record.length;
         header.count++;
