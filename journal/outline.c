@@ -112,8 +112,8 @@ static enum status check_header(struct outline *outline, size_t index, bool *fit
     return STATUS_OK;
 }
 
-/* One segment that is not walked. *fits: header and end are good. */
-static enum status check_segment(struct outline *outline, size_t index, bool *fits)
+/* One segment. *fits: its header is good, and so is its end when it is not walked. */
+static enum status check_segment(struct outline *outline, size_t index, bool is_walked, bool *fits)
 {
     const struct chain *chain = outline->chain;
     char name[FORMAT_NAME_BYTES];
@@ -128,7 +128,7 @@ static enum status check_segment(struct outline *outline, size_t index, bool *fi
         return status;
     }
     status = check_header(outline, index, fits);
-    if (status == STATUS_OK && *fits) {
+    if (status == STATUS_OK && *fits && !is_walked) {
         uint64_t last_seq;
         status = find_last_seq(&outline->segment, outline->header.epoch, &last_seq);
         *fits = last_seq + 1 == chain->first_seqs[index + 1];
@@ -159,9 +159,10 @@ enum status outline_begin(const struct chain *chain, uint64_t bytes, uint64_t *f
         return STATUS_OK; /* short; or without its beginning, which the walk will say */
     }
     enum status status = segment_init(&outline.segment, chain->disk);
-    for (size_t i = 0; status == STATUS_OK && i < begin; i++) {
+    /* The first that is walked, too: the walk believes its header, having read nothing before. */
+    for (size_t i = 0; status == STATUS_OK && i <= begin; i++) {
         bool fits;
-        status = check_segment(&outline, i, &fits);
+        status = check_segment(&outline, i, i == begin, &fits);
         if (status == STATUS_OK && !fits) {
             /* The segment before it too: the tree and the epoch are judged against it. */
             begin = i > 0 ? i - 1 : 0;

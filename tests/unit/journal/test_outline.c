@@ -236,6 +236,51 @@ static void old_segment_of_another_history_is_refused(void **state)
     memory_disk_free(&copy);
 }
 
+/* Makes the segments from `index` on those of the journal with another epoch, each checksum good.
+ */
+static void change_epoch(struct memory_disk *in, size_t index)
+{
+    for (; index < SEGMENTS; index++) {
+        struct memory_file *file = segment_at(in, index);
+        struct segment_header header;
+        struct frame_header frame;
+        assert_int_equal(format_get_segment_header(file->bytes, &header), STATUS_OK);
+        header.epoch ^= 1;
+        format_put_segment_header(&header, file->bytes);
+        size_t at = FORMAT_SEGMENT_HEADER_BYTES;
+        while (at + FORMAT_FRAME_HEADER_BYTES <= file->size &&
+               format_get_frame_header(file->bytes + at, &frame)) {
+            frame.epoch = header.epoch;
+            format_put_frame(&frame, file->bytes + at);
+            at += format_frame_bytes(frame.payload_bytes);
+        }
+    }
+}
+
+/* The segments that are walked may be whole and continue each other, and be another journal's, or
+ * tell another history than those before them: their first header is held against the one before.
+ */
+static void end_of_another_journal_is_refused(void **state)
+{
+    (void)state;
+    for (size_t index = 1; index < SEGMENTS; index++) {
+        struct memory_disk copy;
+        struct journal_report fully;
+        struct journal_report shortly;
+        memory_disk_init(&copy);
+        memory_disk_copy(&copy, &disk);
+        change_epoch(&copy, index);
+        struct memory_file *head = memory_disk_find(&copy, "data/journal/HEAD");
+        head->size = 0; /* it knows the epoch, and may be missing */
+        assert_int_equal(open_walking(&copy, EVERYTHING, &fully), STATUS_DAMAGED);
+        assert_int_equal(open_walking(&copy, WALKED, &shortly), STATUS_DAMAGED);
+        assert_int_equal(shortly.rule, 'd');
+        assert_string_equal(shortly.reason, fully.reason);
+        assert_string_equal(shortly.segment, segment_at(&copy, index)->name + 13);
+        memory_disk_free(&copy);
+    }
+}
+
 /* A frame in the middle of an old segment is not read at the start: that is what the daily check
  * and `verify` are for, and a reader from the begin finds it. */
 static void middle_of_an_old_segment_is_left_to_the_check(void **state)
@@ -262,6 +307,7 @@ int main(void)
         cmocka_unit_test(sound_journal_is_walked_from_its_end),
         cmocka_unit_test(old_segments_are_judged_as_by_a_whole_walk),
         cmocka_unit_test(old_segment_of_another_history_is_refused),
+        cmocka_unit_test(end_of_another_journal_is_refused),
         cmocka_unit_test(middle_of_an_old_segment_is_left_to_the_check),
     };
     return cmocka_run_group_tests_name("outline", tests, make_journal, free_journal);
