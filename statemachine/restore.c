@@ -225,7 +225,9 @@ static bool payout_is_possible(const struct machine *machine, const struct posit
         return false;
     }
     const int64_t in_cell = positions_cell_payouts(&machine->positions, bet->column_ms, bet->band);
-    return config_value_in_range(CONFIG_cell_payout_max, in_cell + bet->payout_micro);
+    /* A small stake may pay nothing, where payouts are rounded down to more than a micro-USD. */
+    return in_cell + bet->payout_micro == 0 ||
+           config_value_in_range(CONFIG_cell_payout_max, in_cell + bet->payout_micro);
 }
 
 /* Confirms a bet that was just accepted, with what its pricing gave. No postings: the balances are
