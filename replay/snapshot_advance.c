@@ -134,12 +134,15 @@ static enum status write_copy(struct advance *advance)
     if (result->imbalance_micro != 0) {
         return say(advance, STATUS_MISMATCH, "the sum over all accounts is not zero");
     }
+    if (seq < advance->options->durable_seq) {
+        return say(advance, STATUS_LOST_TAIL, "the journal on disk ends before what is durable");
+    }
     if (seq == advance->begin.seq) {
         result->seq = seq;
         return STATUS_OK;
     }
-    if (!advance->replay.has_place || seq < advance->options->durable_seq) {
-        return say(advance, STATUS_LOST_TAIL, "the journal on disk ends before what is durable");
+    if (!advance->replay.has_place) {
+        return say(advance, STATUS_LOST_TAIL, "the journal on disk was not read to a batch's end");
     }
     if (advance->replay.place.epoch != advance->options->epoch) {
         return say(advance, STATUS_MISMATCH, "the journal on disk is another one");

@@ -349,6 +349,10 @@ static void nothing_is_taken_beyond_the_durable_end(void **state)
     struct snapshot_list list;
     assert_int_equal(snapshot_list(disk_posix(), sample.dir, &list), STATUS_OK);
     assert_int_equal(list.count, 0);
+    /* Nor is a snapshot at the very end of what is there taken for one of what should be. */
+    must_advance(sample.records);
+    assert_int_equal(advance(sample.records + 1, &result), STATUS_LOST_TAIL);
+    assert_string_not_equal(result.problem, "");
 }
 
 /* A snapshots folder that cannot be made is told in the system's words. */
