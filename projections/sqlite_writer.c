@@ -45,6 +45,7 @@ enum status sqlite_writer_open(const char *dir, const struct sqlite_writer_optio
         return status;
     }
     made->bulk = made->directory.main.bulk;
+    report->bulk = made->bulk;
     *writer = made;
     return STATUS_OK;
 }

@@ -60,6 +60,7 @@ struct sqlite_writer_report {
                              first */
     uint64_t highest_seq; /* highest of all files, for progress */
     bool rebuilds;        /* something was removed or was missing beside other files */
+    bool bulk;            /* the writer is in bulk mode: sqlite_writer_finish_bulk is owed */
     char text[SQLITE_WRITER_TEXT_BYTES]; /* one line: what was found and done; "" when nothing */
     /* Where main.db and the newest week files end, as far as there is room. A replay that seals an
      * outbox at each of them has the state digest of that moment compared with the file's. */

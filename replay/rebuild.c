@@ -178,25 +178,16 @@ static void explain(const struct rebuild *rebuild, enum status status, struct re
     }
 }
 
-enum status rebuild_run(struct applier *applier, const char *data_dir, const char *out_dir,
-                        const struct replay_options *options,
-                        void (*indexes)(void *progress_context, const char *file),
-                        struct replay_result *result)
+enum status rebuild_into(struct sqlite_writer *writer, struct applier *applier,
+                         const char *data_dir, const struct replay_options *options,
+                         void (*indexes)(void *progress_context, const char *file),
+                         struct replay_result *result)
 {
     CHECK(options->sink == NULL);
     CHECK(options->before == NULL);
     CHECK(options->after == NULL);
-    struct rebuild rebuild = {.queue = {.status = STATUS_OK}};
-    const struct sqlite_writer_options writer_options = {.head_seq = UINT64_MAX, .bulk = true};
-    struct sqlite_writer_report report;
+    struct rebuild rebuild = {.writer = writer, .queue = {.status = STATUS_OK}};
     *result = (struct replay_result){0};
-    const enum status opened =
-        sqlite_writer_open(out_dir, &writer_options, &rebuild.writer, &report);
-    if (opened != STATUS_OK) {
-        snprintf(result->problem, sizeof result->problem, "%.200s: %.300s", out_dir,
-                 report.text[0] != '\0' ? report.text : status_text(opened));
-        return opened;
-    }
     pthread_mutex_init(&rebuild.queue.lock, NULL);
     pthread_cond_init(&rebuild.queue.news, NULL);
     enum status status = replay_into(&rebuild, applier, data_dir, options, result);
@@ -206,6 +197,25 @@ enum status rebuild_run(struct applier *applier, const char *data_dir, const cha
     explain(&rebuild, status, result);
     pthread_cond_destroy(&rebuild.queue.news);
     pthread_mutex_destroy(&rebuild.queue.lock);
-    sqlite_writer_close(rebuild.writer);
+    return status;
+}
+
+enum status rebuild_run(struct applier *applier, const char *data_dir, const char *out_dir,
+                        const struct replay_options *options,
+                        void (*indexes)(void *progress_context, const char *file),
+                        struct replay_result *result)
+{
+    const struct sqlite_writer_options writer_options = {.head_seq = UINT64_MAX, .bulk = true};
+    struct sqlite_writer_report report;
+    struct sqlite_writer *writer;
+    *result = (struct replay_result){0};
+    enum status status = sqlite_writer_open(out_dir, &writer_options, &writer, &report);
+    if (status != STATUS_OK) {
+        snprintf(result->problem, sizeof result->problem, "%.200s: %.300s", out_dir,
+                 report.text[0] != '\0' ? report.text : status_text(status));
+        return status;
+    }
+    status = rebuild_into(writer, applier, data_dir, options, indexes, result);
+    sqlite_writer_close(writer);
     return status;
 }

@@ -6,6 +6,7 @@
 #define TAPLINE_REPLAY_REBUILD_H
 
 #include "base/status.h"
+#include "projections/sqlite_writer.h"
 #include "replay/replay.h"
 
 /* Replays DIR/journal into a new applier's state and out_dir's projection files (an existing, empty
@@ -17,5 +18,12 @@ MUST_USE enum status rebuild_run(struct applier *applier, const char *data_dir, 
                                  const struct replay_options *options,
                                  void (*indexes)(void *progress_context, const char *file),
                                  struct replay_result *result);
+
+/* The same into the files of a writer that is new and in bulk mode; it goes on as any other
+ * afterwards, and stays the caller's. */
+MUST_USE enum status rebuild_into(struct sqlite_writer *writer, struct applier *applier,
+                                  const char *data_dir, const struct replay_options *options,
+                                  void (*indexes)(void *progress_context, const char *file),
+                                  struct replay_result *result);
 
 #endif

@@ -3,27 +3,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-void board_note_ticks(struct board *board, const struct outbox *outbox)
+void board_note_tick(struct board *board, const struct event *event)
+{
+    if (board->tick_count == LIMIT_INDEX_TICKS) {
+        board->tick_first = (board->tick_first + 1) % LIMIT_INDEX_TICKS;
+        board->tick_count -= 1;
+    }
+    const size_t at = (board->tick_first + board->tick_count) % LIMIT_INDEX_TICKS;
+    board->ticks[at] = (struct shapes_index_tick){
+        .grid_ms = event->of.tick.grid_ms,
+        .price_e4 = event->of.tick.price_e4,
+        .spread_e4 = event->of.tick.spread_e4,
+        .sources = event->of.tick.sources,
+    };
+    board->tick_count += 1;
+}
+
+/* Those of an update. */
+static void note_ticks(struct board *board, const struct outbox *outbox)
 {
     const struct outbox_record *record = outbox_records(outbox);
     for (; record != NULL; record = record->next) {
         const struct outbox_item *item = record->items;
         for (; item != NULL; item = item->next) {
-            if (item->kind != OUTBOX_EVENT || item->of.event.kind != EVENT_TICK) {
-                continue;
+            if (item->kind == OUTBOX_EVENT && item->of.event.kind == EVENT_TICK) {
+                board_note_tick(board, &item->of.event);
             }
-            if (board->tick_count == LIMIT_INDEX_TICKS) {
-                board->tick_first = (board->tick_first + 1) % LIMIT_INDEX_TICKS;
-                board->tick_count -= 1;
-            }
-            const size_t at = (board->tick_first + board->tick_count) % LIMIT_INDEX_TICKS;
-            board->ticks[at] = (struct shapes_index_tick){
-                .grid_ms = item->of.event.of.tick.grid_ms,
-                .price_e4 = item->of.event.of.tick.price_e4,
-                .spread_e4 = item->of.event.of.tick.spread_e4,
-                .sources = item->of.event.of.tick.sources,
-            };
-            board->tick_count += 1;
         }
     }
 }
@@ -37,7 +42,7 @@ void board_update(struct board *board, struct engine_update *update,
     json_reset(&board->index_json);
     json_reset(&board->grid_json);
     if (update->outbox != NULL) {
-        board_note_ticks(board, update->outbox);
+        note_ticks(board, update->outbox);
     }
     *previous_grid = NULL;
     if (update->grid != NULL) {

@@ -26,8 +26,9 @@ struct board {
 void board_update(struct board *board, struct engine_update *update,
                   struct grid_view **previous_grid);
 
-/* Notes the index ticks of an outbox: of an update, or of the replay at start. */
-void board_note_ticks(struct board *board, const struct outbox *outbox);
+/* Notes an index tick, an EVENT_TICK of the replay at start; those of updates come by themselves.
+ */
+void board_note_tick(struct board *board, const struct event *event);
 
 /* Rendered answers; borrowed until the next board_update. */
 const struct json *board_grid(struct board *board);

@@ -169,7 +169,7 @@ int command_serve(int argc, char **argv)
                                          "size of a journal segment (default 67108864)"),
         [ROW_VERIFY_THREADS] = OPTION_ROW("verify-threads", OPTION_TEXT, "N", NULL,
                                           "threads that check signatures (default: cores - 1)"),
-        [ROW_SNAPSHOT_EVERY] = OPTION_ROW("snapshot-every", OPTION_TEXT, "RECORDS", "500000",
+        [ROW_SNAPSHOT_EVERY] = OPTION_ROW("snapshot-every", OPTION_TEXT, "RECORDS", "250000",
                                           "records between two snapshots of the state"),
         [ROW_CHECK_EVERY] = OPTION_ROW("check-every", OPTION_TEXT, "SECONDS", "86400",
                                        "time between two checks of journal and SQLite; the first "

@@ -236,6 +236,25 @@ void history_follow(struct history *history, const struct outbox *outbox)
     history->complete_from = outbox_last_seq(outbox) + 1;
 }
 
+uint64_t history_least_events(const struct outbox *outbox)
+{
+    uint64_t events = 0;
+    const struct outbox_record *record = outbox_records(outbox);
+    for (; record != NULL; record = record->next) {
+        bool tells_balance = false;
+        for (const struct outbox_item *item = record->items; item != NULL; item = item->next) {
+            if (item->kind == OUTBOX_POSTING) {
+                tells_balance = tells_balance || item->of.posting.account == LEDGER_AVAILABLE ||
+                                item->of.posting.account == LEDGER_HELD;
+            } else if (is_bet_event(item->of.event.kind)) {
+                events += 1;
+            }
+        }
+        events += tells_balance ? 1 : 0;
+    }
+    return events;
+}
+
 bool history_since(const struct history *history, const uint8_t *account, uint64_t after,
                    const struct history_entry **entries, size_t *count)
 {

@@ -65,6 +65,10 @@ void history_add(struct history *history, const struct outbox *outbox, void *con
  * than the ring can hold is not worth rendering. Only before the first history_add. */
 void history_follow(struct history *history, const struct outbox *outbox);
 
+/* The events that history_add would make of an outbox, or a few less: who is paid several times by
+ * one record hears of one balance, and so counts once here for all. */
+uint64_t history_least_events(const struct outbox *outbox);
+
 /* The account's entries with seq >= after, oldest first, into entries[0..*count), at most
  * HISTORY_RESUMED and HISTORY_RESUMED_BYTES. False when they are not all here any more (answer with
  * a snapshot). */

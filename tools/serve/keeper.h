@@ -18,7 +18,7 @@
 #include "projections/metrics.h"
 #include "replay/snapshot_format.h"
 
-#define KEEPER_SNAPSHOT_RECORDS 500000
+#define KEEPER_SNAPSHOT_RECORDS 250000
 #define KEEPER_CHECK_S          86400
 #define KEEPER_FIRST_CHECK_S    600
 #define KEEPER_ASKED_MAX        16 /* operators who wait at one time */

@@ -42,6 +42,7 @@ int startup_exit_code(enum status status)
     case STATUS_VERSION:
     case STATUS_MISMATCH:
     case STATUS_INVALID:
+    case STATUS_FULL: /* the journal needs more room than this program's arena has */
         return EXIT_JOURNAL_DAMAGED;
     case STATUS_USAGE:
     case STATUS_NOT_FOUND:
@@ -50,7 +51,6 @@ int startup_exit_code(enum status status)
     case STATUS_NO_SPACE:
     case STATUS_NO_MEMORY:
     case STATUS_END:
-    case STATUS_FULL:
     case STATUS_CLOSED:
         return EXIT_JOURNAL_IO;
     }
@@ -194,15 +194,11 @@ static int open_journal(struct server *server)
 
 /* --- Projections. --- */
 
-int startup_open_projections(struct server *server, uint64_t head_seq,
-                             struct sqlite_writer_report *report)
+static int open_files(struct server *server, const struct sqlite_writer_options *options,
+                      struct sqlite_writer **writer, struct sqlite_writer_report *report)
 {
-    const struct sqlite_writer_options options = {.head_seq = head_seq,
-                                                  .repair = true,
-                                                  .check_pages = true,
-                                                  .check_bytes_max = CHECK_BYTES_MAX};
-    struct sqlite_writer *writer;
-    enum status status = sqlite_writer_open(server->options.data_dir, &options, &writer, report);
+    const enum status status =
+        sqlite_writer_open(server->options.data_dir, options, writer, report);
     if (status != STATUS_OK) {
         return startup_fail(server, startup_exit_code(status), "projections: %s: %s",
                             status_text(status), report->text);
@@ -210,8 +206,32 @@ int startup_open_projections(struct server *server, uint64_t head_seq,
     if (report->text[0] != '\0') {
         fprintf(stderr, "tapline serve: projections: %s\n", report->text);
     }
+    return 0;
+}
+
+int startup_open_projections(struct server *server, uint64_t head_seq,
+                             struct sqlite_writer_report *report)
+{
+    struct sqlite_writer_options options = {.head_seq = head_seq,
+                                            .repair = true,
+                                            .bulk = head_seq > 0,
+                                            .check_pages = true,
+                                            .check_bytes_max = CHECK_BYTES_MAX};
+    struct sqlite_writer *writer;
+    int exit_code = open_files(server, &options, &writer, report);
+    if (exit_code == 0 && report->bulk) {
+        exit_code = startup_rebuild(server, head_seq, writer);
+        sqlite_writer_close(writer);
+        options.bulk = false;
+        if (exit_code == 0) {
+            exit_code = open_files(server, &options, &writer, report);
+        }
+    }
+    if (exit_code != 0) {
+        return exit_code;
+    }
     const struct projector_options projector = {.context = server, .on_halt = on_halt};
-    status = projector_open(writer, &projector, &server->projector);
+    const enum status status = projector_open(writer, &projector, &server->projector);
     if (status != STATUS_OK) {
         sqlite_writer_close(writer);
         return startup_fail(server, EXIT_JOURNAL_IO, "projections: %s", status_text(status));

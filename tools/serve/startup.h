@@ -1,5 +1,5 @@
-/* What the parts of the start share: startup.c (journal, projections, engine) and startup_replay.c
- * (the state). */
+/* What the parts of the start share: startup.c (journal, projections, engine), startup_rebuild.c
+ * (projections that are not there) and startup_replay.c (the state). */
 #ifndef TAPLINE_TOOLS_SERVE_STARTUP_H
 #define TAPLINE_TOOLS_SERVE_STARTUP_H
 
@@ -16,7 +16,12 @@ int startup_exit_code(enum status status);
  * found again by the next start, so it is left to a person; another error may have gone by then. */
 int startup_fail_if_halted(struct server *server);
 
-/* Opens the projection files and their thread. `files`: where they stand. 0 or the exit code. */
+/* Makes the projection files of a writer in bulk mode from the whole journal, and says so. The
+ * writer stays the caller's, who closes it. 0 or the exit code. */
+int startup_rebuild(struct server *server, uint64_t head_seq, struct sqlite_writer *writer);
+
+/* Opens the projection files, which are made first where there are none, and their thread. `files`:
+ * where they stand. 0 or the exit code. */
 int startup_open_projections(struct server *server, uint64_t head_seq,
                              struct sqlite_writer_report *files);
 

@@ -17,12 +17,16 @@
 #include "tools/bug_trap.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
+#include "tools/serve/recent.h"
 #include "tools/serve/startup.h"
 #include "tools/serve/user_check.h"
 
 #define REPLAY_OUTBOX_RECORDS 4096
-#define HISTORY_REPLAYED      ((uint64_t)4 * HISTORY_EVENTS) /* records whose events are rendered */
 #define PROJECTOR_WAIT_MS     1000
+/* Records replayed at least, where a snapshot is old enough: the 300 index ticks that clients ask
+ * for are of 60 s, and at 3,000 taps a second so many records. */
+#define BACK_RECORDS ((uint64_t)3 * HISTORY_EVENTS)
+_Static_assert(BACK_RECORDS >= RECENT_RECORDS, "the history is of what is replayed");
 /* Outboxes that may wait for the projector: each has thousands of records here, and the replay is
  * quicker than SQLite. */
 #define REPLAY_QUEUE_OUTBOXES 16
@@ -31,7 +35,8 @@ struct start_replay {
     struct server *server;
     struct outbox *outbox; /* NULL: nobody needs the events of the record */
     struct event_sink outbox_sink;
-    uint32_t records;
+    uint32_t records; /* in it */
+    struct recent recent;
     bool history_began;
     uint64_t head_seq;
     const struct sqlite_writer_report *files;
@@ -49,6 +54,9 @@ struct start_replay {
 static void forward_event(void *context, const struct event *event)
 {
     struct start_replay *start = context;
+    if (event->kind == EVENT_TICK) {
+        board_note_tick(&start->server->board, event);
+    }
     if (start->outbox != NULL) {
         start->outbox_sink.event(start->outbox_sink.context, event);
     }
@@ -66,7 +74,7 @@ static void forward_posting(void *context, const struct posting *posting)
  * before the place where their digests are compared, and it is too far back for the history. */
 static bool is_behind_all(const struct start_replay *start, uint64_t seq)
 {
-    return seq + HISTORY_REPLAYED < start->head_seq &&
+    return seq + RECENT_RECORDS < start->head_seq &&
            seq + REPLAY_OUTBOX_RECORDS < start->files->applied_seq;
 }
 
@@ -127,12 +135,9 @@ static enum status flush(struct start_replay *start, const struct applier *appli
     struct server *server = start->server;
     enum status status = outbox_seal(start->outbox, applier_digest(applier));
     if (status == STATUS_OK) {
-        if (start->head_seq - outbox_last_seq(start->outbox) > HISTORY_REPLAYED) {
-            history_follow(&server->history, start->outbox);
-        } else {
-            history_add(&server->history, start->outbox, NULL, NULL);
-        }
-        board_note_ticks(&server->board, start->outbox);
+        status = recent_put(&start->recent, &server->history, start->outbox);
+    }
+    if (status == STATUS_OK) {
         status = push(start);
     }
     outbox_release(start->outbox);
@@ -194,7 +199,7 @@ static enum status take_snapshot(struct start_replay *start, struct snapshot_hea
     struct server *server = start->server;
     const uint64_t epoch = journal_epoch(server->journal);
     const uint64_t newest = least(start->head_seq, start->files->applied_seq);
-    const uint64_t back = least(HISTORY_REPLAYED, server->options.snapshot_every);
+    const uint64_t back = least(BACK_RECORDS, server->options.snapshot_every);
     enum status status = STATUS_NOT_FOUND;
     if (start->head_seq > back) {
         status = snapshot_shelf_take(&server->shelf, epoch, least(newest, start->head_seq - back),
@@ -241,6 +246,7 @@ static enum status replay_once(struct start_replay *start, struct replay_result 
         .begin = &start->begin,
         .to_seq = start->head_seq,
         .invariant_at_end = true,
+        .read_ahead = true,
         .context = start,
         .sink = &sink,
         .before = before_record,
@@ -253,6 +259,10 @@ static enum status replay_once(struct start_replay *start, struct replay_result 
     if (status == STATUS_OK) {
         status = replay_run(server->applier, server->options.data_dir, &options, result);
     }
+    if (status == STATUS_OK) {
+        recent_tell(&start->recent, &server->history);
+    }
+    recent_free(&start->recent);
     progress_finish(&start->progress);
     bug_trap_note(0);
     if (start->outbox != NULL) {
