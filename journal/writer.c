@@ -64,10 +64,14 @@ static int64_t monotonic_ns(void)
 /* --- Segments ----------------------------------------------------------------------------------
  */
 
+/* Larger than the present one, up to what was asked for, and never too small for a batch: the
+ * present one may be of a time when smaller ones were asked for. */
 static uint64_t bytes_of_next_segment(const struct writer *writer, uint64_t present)
 {
     const uint64_t asked = writer->options.segment_bytes;
-    return present < asked / SEGMENT_GROWTH ? present * SEGMENT_GROWTH : asked;
+    const uint64_t grown = present < asked / SEGMENT_GROWTH ? present * SEGMENT_GROWTH : asked;
+    const uint64_t least = asked < WRITER_FIRST_SEGMENT_BYTES ? asked : WRITER_FIRST_SEGMENT_BYTES;
+    return grown > least ? grown : least;
 }
 
 /* Turns the file DIR/journal/spare, all zeros, into the segment of the next record. The header is

@@ -102,6 +102,30 @@ static void greatest_records_fit(void **state)
     assert_int_equal(fixture_close(&fixture), STATUS_OK);
 }
 
+/* A journal of small segments that is opened with large ones takes the large batches that come with
+ * them: none is written over the end of a segment. */
+static void batches_fit_when_segments_become_larger(void **state)
+{
+    (void)state;
+    fixture_must_open(&fixture);
+    assert_true(fixture_append(&fixture));
+    assert_int_equal(fixture_close(&fixture), STATUS_OK);
+    fixture.options.segment_bytes = (size_t)4 << 20;
+    for (int i = 0; i < 3; i++) {
+        fixture_must_open(&fixture);
+        fixture_append_batch(&fixture, 4000);
+        assert_int_equal(fixture_close(&fixture), STATUS_OK);
+    }
+    uint64_t last;
+    struct journal_report report;
+    assert_int_equal(fixture_read(&disk, 1, &last, &report), STATUS_END);
+    assert_int_equal(last, fixture.queued);
+    fixture_must_open(&fixture);
+    assert_int_equal(fixture.report.rule, 0);
+    assert_int_equal(fixture.queued, last);
+    assert_int_equal(fixture_close(&fixture), STATUS_OK);
+}
+
 /* What is queued when the journal closes is written. */
 static void closing_writes_what_is_queued(void **state)
 {
@@ -336,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(records_that_queue_become_one_batch, make, destroy),
         cmocka_unit_test_setup_teardown(full_queue_refuses_and_recovers, make, destroy),
         cmocka_unit_test_setup_teardown(greatest_records_fit, make, destroy),
+        cmocka_unit_test_setup_teardown(batches_fit_when_segments_become_larger, make, destroy),
         cmocka_unit_test_setup_teardown(closing_writes_what_is_queued, make, destroy),
         cmocka_unit_test_setup_teardown(head_is_the_tree_over_all_records, make, destroy),
         cmocka_unit_test_setup_teardown(full_disk_is_known_early_and_heals, make, destroy),
