@@ -9,8 +9,7 @@
 #include "statemachine/state.h"
 #include "statemachine/tap.h"
 
-#define PRICE_MAX_E4    ((int64_t)1000000000000) /* 10^12 */
-#define SPREAD_PER_UNIT 1000                     /* spread * 10000 > 10 * price, both sides by 10 */
+#define SPREAD_PER_UNIT 1000 /* spread * 10000 > 10 * price, both sides by 10 */
 
 void step_event(struct step *step, const struct event *event)
 {
@@ -113,7 +112,7 @@ static struct grid_record read_price_tick(const struct config *config,
                                           const struct price_tick *tick)
 {
     struct grid_record record = {.grid_ms = tick->grid_ms};
-    const bool valid = tick->price_e4 >= 1 && tick->price_e4 <= PRICE_MAX_E4 &&
+    const bool valid = tick->price_e4 >= 1 && tick->price_e4 <= TICK_PRICE_MAX_E4 &&
                        (int64_t)tick->sources >= config->quorum &&
                        tick->spread_e4 <= tick->price_e4 / SPREAD_PER_UNIT;
     if (valid) {

@@ -154,6 +154,7 @@ static void get_ticks(struct reader *reader, struct machine *machine)
     const int64_t valid_ms = get_i64(reader);
     const int64_t valid_price_e4 = get_i64(reader);
     require(reader, valid_ms >= 0 && (valid_ms > 0) == (valid_price_e4 > 0));
+    require(reader, valid_price_e4 <= TICK_PRICE_MAX_E4);
     require(reader, valid_ms == machine->breaker.last_ms);
     const uint32_t count = get_u32(reader);
     require(reader, count <= TICKS_KEPT);
@@ -163,7 +164,8 @@ static void get_ticks(struct reader *reader, struct machine *machine)
         tick.price_e4 = get_i64(reader);
         tick.sources = get_u32(reader);
         tick.set = get_u32(reader);
-        require(reader, tick.grid_ms > ticks_last_ms(&machine->ticks) && tick.price_e4 >= 0);
+        require(reader, tick.grid_ms > ticks_last_ms(&machine->ticks) && tick.price_e4 >= 0 &&
+                            tick.price_e4 <= TICK_PRICE_MAX_E4);
         if (fine(reader)) {
             ticks_store(&machine->ticks, &tick);
         }

@@ -9,9 +9,11 @@
 /* One second of the finest grid (tick_ms 50) is 20 ticks back; a power of two above that. */
 #define TICKS_KEPT 32
 
+#define TICK_PRICE_MAX_E4 ((int64_t)1000000000000) /* 10^12 */
+
 struct tick {
     int64_t grid_ms;  /* above 0 */
-    int64_t price_e4; /* 0: no valid price, and then the rest is 0 too */
+    int64_t price_e4; /* up to TICK_PRICE_MAX_E4; 0: no valid price, then the rest is 0 too */
     uint32_t sources;
     uint32_t set;
 };
