@@ -8,9 +8,12 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <time.h>
 
 #include "fixture.h"
 #include "tests/unit/random.h"
+
+#define BATCHES 9000 /* of one record: more than twice what the thread may be ahead */
 
 /* Batches of one record, of some and of many, over several segments. */
 static void fill_disk(struct memory_disk *disk)
@@ -108,6 +111,41 @@ static void sound_journal_reads_the_same(void **state)
     uint64_t rest;
     assert_int_equal(compare_readers(&disk, 71, &rest), STATUS_END);
     assert_int_equal(rest, records - 70);
+    memory_disk_free(&disk);
+}
+
+/* Far more than the thread may be ahead, and a reader that lets it come that far: it waits, and
+ * nothing is written over what is being read. */
+static void thread_waits_for_a_slow_reader(void **state)
+{
+    (void)state;
+    struct memory_disk disk;
+    struct fixture fixture;
+    memory_disk_init(&disk);
+    fixture_init(&fixture, &disk);
+    fixture_must_open(&fixture);
+    for (unsigned i = 0; i < BATCHES; i++) {
+        assert_true(fixture_append(&fixture));
+    }
+    assert_int_equal(fixture_close(&fixture), STATUS_OK);
+    fixture_destroy(&fixture);
+    struct journal_reader *reader = open_reader(&disk, 1, true);
+    struct journal_record record;
+    uint64_t seq = 0;
+    while (journal_reader_next(reader, &record) == STATUS_OK) {
+        uint8_t expected[FIXTURE_RECORD_MAX];
+        seq += 1;
+        assert_int_equal(record.seq, seq);
+        if (seq % 700 == 1) { /* so long that it has filled all that it may */
+            const struct timespec pause = {.tv_nsec = 20000000};
+            nanosleep(&pause, NULL);
+        }
+        const size_t length = fixture_record(seq, expected);
+        assert_int_equal(record.length, length);
+        assert_memory_equal(record.bytes, expected, length);
+    }
+    assert_int_equal(seq, BATCHES);
+    journal_reader_free(reader);
     memory_disk_free(&disk);
 }
 
@@ -237,9 +275,13 @@ static void peek_shows_what_comes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sound_journal_reads_the_same), cmocka_unit_test(damage_is_named_the_same),
-        cmocka_unit_test(failing_disk_is_described),    cmocka_unit_test(later_records_are_found),
-        cmocka_unit_test(reader_may_leave_early),       cmocka_unit_test(peek_shows_what_comes),
+        cmocka_unit_test(sound_journal_reads_the_same),
+        cmocka_unit_test(thread_waits_for_a_slow_reader),
+        cmocka_unit_test(damage_is_named_the_same),
+        cmocka_unit_test(failing_disk_is_described),
+        cmocka_unit_test(later_records_are_found),
+        cmocka_unit_test(reader_may_leave_early),
+        cmocka_unit_test(peek_shows_what_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

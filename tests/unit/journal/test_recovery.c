@@ -377,6 +377,81 @@ static void clean_cut_is_refused_by_each_witness(void **state)
     expect_refused(STATUS_LOST_TAIL, 'e');
 }
 
+/* The highest witness counts, by one record too: main.db stands one before HEAD. */
+static void highest_witness_counts(void **state)
+{
+    (void)state;
+    memory_disk_copy(&torn.work, &torn.closed);
+    memset(memory_disk_find(&torn.work, ".seg")->bytes + torn.begin, 0, torn.end - torn.begin);
+    const uint64_t outer[] = {torn.last - 1, torn.last, torn.last + 1};
+    const char *names[] = {"HEAD", "main.db", "main.db"};
+    for (int i = 0; i < 3; i++) {
+        struct fixture fixture;
+        fixture_init(&fixture, &torn.work);
+        fixture.options.witness_seq = outer[i];
+        fixture.options.witness_name = "main.db";
+        assert_int_equal(fixture_open(&fixture), STATUS_LOST_TAIL);
+        assert_int_equal(fixture.report.rule, 'e');
+        /* At the same seq either may be named. */
+        assert_true(i == 1 || strstr(fixture.report.reason, names[i]) != NULL);
+        fixture_destroy(&fixture);
+    }
+}
+
+/* Any call of the disk that fails while a journal is opened fails the opening: above all the sync
+ * of what is about to be believed. */
+static void no_failed_call_is_overlooked(void **state)
+{
+    (void)state;
+    uint64_t calls = 0;
+    for (uint64_t at = 0; at <= calls; at++) {
+        struct journal *journal;
+        struct journal_report report;
+        const struct journal_options options = {.disk = &torn.work.disk};
+        memory_disk_copy(&torn.work, &torn.crashed);
+        const uint64_t before = torn.work.calls;
+        torn.work.fault =
+            (struct memory_fault){.at_call = at == 0 ? 0 : before + at, .status = STATUS_IO};
+        const enum status status = journal_open("data", &options, &journal, &report);
+        assert_int_equal(status, at == 0 ? STATUS_OK : STATUS_IO);
+        if (status == STATUS_OK) {
+            calls = torn.work.calls - before;
+            assert_int_equal(journal_close(journal), STATUS_OK);
+        }
+        torn.work.fault = (struct memory_fault){0};
+    }
+    assert_true(calls > 5);
+}
+
+/* What is believed and what is put aside has a durable name before anybody is told: a segment that
+ * was copied into place without one, and the quarantine of a crash during rotation. */
+static void names_are_durable_before_anything_is_told(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct journal *journal;
+        struct journal_report report;
+        const struct journal_options options = {.disk = &torn.work.disk};
+        memory_disk_copy(&torn.work, &torn.crashed);
+        if (i == 0) {
+            memory_disk_find(&torn.work, ".seg")->synced[0] = '\0';
+        } else {
+            char path[128] = "data/journal/";
+            format_segment_name(torn.last + 1, path + strlen(path));
+            struct disk_file *file;
+            const struct disk *disk = &torn.work.disk;
+            assert_int_equal(disk->open(disk->context, path, true, false, &file), STATUS_OK);
+            assert_int_equal(disk->close(disk->context, file), STATUS_OK);
+        }
+        assert_int_equal(journal_open("data", &options, &journal, &report), STATUS_OK);
+        const struct memory_file *file =
+            memory_disk_find(&torn.work, i == 0 ? ".seg" : "quarantine");
+        assert_non_null(file);
+        assert_string_equal(file->synced, file->name);
+        assert_int_equal(journal_close(journal), STATUS_OK);
+    }
+}
+
 /* All segments gone is a lost tail like any other, not a new journal. */
 static void removed_segments_are_a_lost_tail(void **state)
 {
@@ -475,6 +550,9 @@ int main(void)
         cmocka_unit_test(recovery_can_be_interrupted_anywhere),
         cmocka_unit_test(recovered_batch_outlives_a_power_cut),
         cmocka_unit_test(clean_cut_is_refused_by_each_witness),
+        cmocka_unit_test(highest_witness_counts),
+        cmocka_unit_test(no_failed_call_is_overlooked),
+        cmocka_unit_test(names_are_durable_before_anything_is_told),
         cmocka_unit_test(removed_segments_are_a_lost_tail),
         cmocka_unit_test(empty_last_segment_is_a_crash_during_rotation),
         cmocka_unit_test(refusal_leaves_the_spare),

@@ -355,6 +355,39 @@ static void nothing_is_taken_beyond_the_durable_end(void **state)
     assert_string_not_equal(result.problem, "");
 }
 
+/* Asked for a seq within a batch, it takes the end of the batch: the place between two batches is
+ * what a snapshot is held against. */
+static void batch_is_taken_to_its_end(void **state)
+{
+    (void)state;
+    unsigned within = 0;
+    for (uint64_t seq = 30; seq < 60; seq++) {
+        char path[512];
+        struct snapshot_advance_result result;
+        assert_int_equal(advance(seq, &result), STATUS_OK);
+        assert_true(result.seq >= seq);
+        assert_true(result.seq < seq + 5);
+        within += result.seq > seq;
+        path_of(result.seq, path);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_true(within > 0);
+}
+
+/* A journal of another epoch than the one asked for is no journal to make a snapshot of. */
+static void snapshot_of_another_journal_is_not_made(void **state)
+{
+    (void)state;
+    struct snapshot_advance_result result;
+    struct snapshot_list list;
+    epoch += 1;
+    assert_int_equal(advance(sample.records, &result), STATUS_MISMATCH);
+    epoch -= 1;
+    assert_string_not_equal(result.problem, "");
+    assert_int_equal(snapshot_list(disk_posix(), sample.dir, &list), STATUS_OK);
+    assert_int_equal(list.count, 0);
+}
+
 /* A snapshots folder that cannot be made is told in the system's words. */
 static void folder_that_cannot_be_made_is_told(void **state)
 {
@@ -399,6 +432,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_snapshot_is_made_of_a_state_that_differs, make_sample,
                                         remove_sample),
         cmocka_unit_test_setup_teardown(nothing_is_taken_beyond_the_durable_end, make_sample,
+                                        remove_sample),
+        cmocka_unit_test_setup_teardown(batch_is_taken_to_its_end, make_sample, remove_sample),
+        cmocka_unit_test_setup_teardown(snapshot_of_another_journal_is_not_made, make_sample,
                                         remove_sample),
         cmocka_unit_test_setup_teardown(folder_that_cannot_be_made_is_told, make_sample,
                                         remove_sample),
