@@ -7,6 +7,7 @@
 #include "projections/shapes.h"
 #include "projections/sqlite_check_week.h"
 #include "projections/sqlite_file.h"
+#include "projections/sqlite_schema.h"
 
 static enum status read_main_applied(struct sqlite_check_main *main)
 {
@@ -36,9 +37,14 @@ static enum status read_meta(struct sqlite_check_main *main)
     }
     while ((status = sqlite_db_step(&main->db, row)) == STATUS_OK) {
         main->meta_rows += 1;
-        if (strcmp(sqlite_db_text(row, 0, NULL), "market") == 0) {
+        const struct sqlite_value key = sqlite_value_of(row, 0);
+        const struct sqlite_value expected = sqlite_value_text("market");
+        if (sqlite_value_equals(&key, &expected)) {
             main->has_market = true;
-            snprintf(main->market, sizeof(main->market), "%s", sqlite_db_text(row, 1, NULL));
+            size_t length;
+            const char *market = sqlite_db_text(row, 1, &length);
+            snprintf(main->market, sizeof(main->market), "%s%s", market,
+                     strlen(market) == length ? "" : " and more");
         }
     }
     sqlite_db_finalize(row);
@@ -70,12 +76,25 @@ static enum status read_all(struct sqlite_check_main *main, struct sqlite_check_
     return status;
 }
 
+static enum status check_schema(struct sqlite_check_main *main)
+{
+    char strange[SQLITE_SCHEMA_TEXT_BYTES];
+    const enum status status = sqlite_schema_check(&main->db, true, strange);
+    if (status == STATUS_OK && strange[0] != '\0') {
+        sqlite_findings_add(main->findings, 1, "main.db: %s is none of this program's", strange);
+    }
+    return status;
+}
+
 enum status sqlite_check_main_open(struct sqlite_check_main *main, const char *dir,
                                    struct sqlite_check_users *users,
                                    struct sqlite_findings *findings)
 {
     *main = (struct sqlite_check_main){.findings = findings};
     enum status status = sqlite_file_open_read(&main->db, dir, SQLITE_FILE_MAIN);
+    if (status == STATUS_OK) {
+        status = check_schema(main);
+    }
     if (status == STATUS_OK) {
         status = read_all(main, users);
         main->here = status == STATUS_OK && main->seq > 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "projections/sqlite_file.h"
+#include "projections/sqlite_schema.h"
 
 #define LATER      (SQLITE_BET_VALUES - SQLITE_BET_FIXED) /* the values that follow a bet's life */
 #define TEXT_BYTES 24                                     /* of a state or a reason */
@@ -103,7 +104,8 @@ static enum status read_applied(struct sqlite_check_week *week)
     status = sqlite_db_step(&week->db, row);
     if (status == STATUS_OK) {
         week->seq = (uint64_t)sqlite_db_i64(row, 0);
-        week->closed = sqlite_db_i64(row, 2) != 0;
+        week->closed_mark = sqlite_db_i64(row, 2);
+        week->closed = week->closed_mark != 0;
         status =
             sqlite_db_copy_bytes(row, 1, week->digest, HASH_BYTES) ? STATUS_OK : STATUS_DAMAGED;
     }
@@ -126,12 +128,27 @@ static enum status open_cursors(struct sqlite_check_week *week)
     return status;
 }
 
+static enum status check_schema(struct sqlite_check_week *week)
+{
+    char strange[SQLITE_SCHEMA_TEXT_BYTES];
+    const enum status status = sqlite_schema_check(&week->db, false, strange);
+    if (status == STATUS_OK && strange[0] != '\0') {
+        sqlite_findings_add(week->findings, 1, "%s: %s is none of this program's", week->name,
+                            strange);
+    }
+    return status;
+}
+
 enum status sqlite_check_week_open(struct sqlite_check_week *week, const char *dir,
                                    int64_t start_ms, struct sqlite_findings *findings)
 {
     *week = (struct sqlite_check_week){.start_ms = start_ms, .findings = findings};
     week_file_name(start_ms, week->name);
     enum status status = sqlite_file_open_read(&week->db, dir, week->name);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = check_schema(week);
     if (status != STATUS_OK) {
         return status;
     }
@@ -279,10 +296,10 @@ static enum status finish_bets(struct sqlite_check_week *week, const char *marke
 static void check_closed(struct sqlite_check_week *week, int64_t current_ms)
 {
     const bool closed = week->start_ms < current_ms && week->waiting.open == 0;
-    if (closed != week->closed) {
+    if (week->closed_mark != (closed ? 1 : 0)) {
         sqlite_findings_add(week->findings, week->seq,
-                            "%s, table applied: closed is %d, %d by replay", week->name,
-                            week->closed, closed);
+                            "%s, table applied: closed is %" PRId64 ", %d by replay", week->name,
+                            week->closed_mark, closed);
     }
 }
 

@@ -32,6 +32,7 @@ struct sqlite_check_week {
     uint64_t seq; /* what it has applied: it is compared as of this record */
     uint8_t digest[HASH_BYTES];
     bool closed;
+    int64_t closed_mark;                /* as it is stored */
     bool begun;                         /* the replay has come to this week */
     bool done;                          /* compared up to `seq` */
     struct sqlite_check_open_row *open; /* by id */

@@ -12,6 +12,7 @@
 #include "projections/sqlite_check_week.h"
 #include "projections/sqlite_cursor.h"
 #include "projections/sqlite_file.h"
+#include "projections/sqlite_schema.h"
 
 #define MAIN_TABLES   4
 #define WEEK_TABLES   3
@@ -486,6 +487,39 @@ void sqlite_checker_end_record(struct sqlite_checker *checker, const uint8_t *di
         finish_main(checker, digest);
     }
     find_next_stop(checker);
+}
+
+/* --- Indexes. ------------------------------------------------------------------------------------
+ */
+
+/* Over a connection of its own: the walks through the tables stay where they are. */
+static void check_indexes(struct sqlite_checker *checker, const char *name, bool is_main,
+                          uint64_t seq)
+{
+    struct sqlite_db db;
+    enum status status = sqlite_file_open_read(&db, checker->dir, name);
+    if (status == STATUS_OK) {
+        status = sqlite_schema_check_indexes(&db, is_main);
+        sqlite_db_close(&db);
+    }
+    if (status == STATUS_DAMAGED) {
+        sqlite_findings_add(&checker->findings, seq, "%s", db.error);
+    } else {
+        hold(checker, name, &db, status);
+    }
+}
+
+void sqlite_checker_check_indexes(struct sqlite_checker *checker, bool open_too)
+{
+    for (size_t i = 0; checker->failed == STATUS_OK && i < checker->week_count; i++) {
+        const struct sqlite_check_week *week = &checker->weeks[i];
+        if (open_too || week->closed) {
+            check_indexes(checker, week->name, false, week->seq);
+        }
+    }
+    if (checker->failed == STATUS_OK && checker->main.here) {
+        check_indexes(checker, SQLITE_FILE_MAIN, true, checker->main.seq);
+    }
 }
 
 /* --- The result. ---------------------------------------------------------------------------------

@@ -24,6 +24,7 @@
 #ifndef TAPLINE_PROJECTIONS_SQLITE_CHECKER_H
 #define TAPLINE_PROJECTIONS_SQLITE_CHECKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -56,6 +57,13 @@ uint64_t sqlite_checker_last(const struct sqlite_checker *checker);
 void sqlite_checker_begin_record(struct sqlite_checker *checker, uint64_t seq, int64_t time_ms);
 struct event_sink sqlite_checker_sink(struct sqlite_checker *checker);
 void sqlite_checker_end_record(struct sqlite_checker *checker, const uint8_t *digest);
+
+/* Compares the indexes of closed weeks and of main.db with their tables, open_too: of all files.
+ * One that lies is a difference: reads by it are wrong, though all rows are right. Each file is one
+ * read transaction of some seconds a million bets, during which the log of a file that is written
+ * grows.
+ */
+void sqlite_checker_check_indexes(struct sqlite_checker *checker, bool open_too);
 
 /* The record of the replay so far. Errors: STATUS_MISMATCH a difference, named in the result;
  * STATUS_LOST_TAIL a file has applied more than the replay had; a failure of SQLite. Each has its

@@ -41,6 +41,18 @@ static enum status failed(struct sqlite_db *db, int result)
     return status_of(result);
 }
 
+/* A file is only trusted as far as its tables go: whoever can write it can put a trigger into it,
+ * which the writer's own statements would then run. */
+static void distrust(struct sqlite_db *db)
+{
+    static const int off[] = {SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW,
+                              SQLITE_DBCONFIG_TRUSTED_SCHEMA};
+    for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
+        const int result = sqlite3_db_config(db->handle, off[i], 0, NULL);
+        CHECK(result == SQLITE_OK); /* fails only for a switch that the library does not know */
+    }
+}
+
 enum status sqlite_db_open(struct sqlite_db *db, const char *dir, const char *name,
                            enum sqlite_db_mode mode)
 {
@@ -65,6 +77,23 @@ enum status sqlite_db_open(struct sqlite_db *db, const char *dir, const char *na
         return access(path, F_OK) != 0 && errno == ENOENT ? STATUS_NOT_FOUND : status;
     }
     sqlite3_busy_timeout(db->handle, BUSY_MS);
+    distrust(db);
+    return STATUS_OK;
+}
+
+enum status sqlite_db_open_memory(struct sqlite_db *db)
+{
+    *db = (struct sqlite_db){.name = "memory"};
+    const int result = sqlite3_open_v2(":memory:", &db->handle,
+                                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                                           SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                                       NULL);
+    if (result != SQLITE_OK) {
+        const enum status status = failed(db, result);
+        sqlite3_close(db->handle);
+        db->handle = NULL;
+        return status;
+    }
     return STATUS_OK;
 }
 
@@ -178,8 +207,11 @@ enum sqlite_db_type sqlite_db_type(struct sqlite3_stmt *statement, int column)
         return SQLITE_DB_TEXT;
     case SQLITE_BLOB:
         return SQLITE_DB_BYTES;
-    default: /* SQLITE_NULL; SQLITE_FLOAT is in no STRICT table of ours */
+    case SQLITE_NULL:
         return SQLITE_DB_NULL;
+    default: /* SQLITE_FLOAT is in no STRICT table of ours; where it is, it equals nothing of ours
+              */
+        return SQLITE_DB_BYTES;
     }
 }
 

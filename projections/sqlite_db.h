@@ -26,11 +26,15 @@ enum sqlite_db_mode {
     SQLITE_DB_CREATE
 };
 
-/* Opens dir/name. Errors: STATUS_NOT_FOUND no such file (but for SQLITE_DB_CREATE); STATUS_IO,
+/* Opens dir/name. Triggers and views that somebody has put into a file are never run: the tables of
+ * ours have none. Errors: STATUS_NOT_FOUND no such file (but for SQLITE_DB_CREATE); STATUS_IO,
  * STATUS_NO_MEMORY. SQLite looks into the file at the first statement, so a damaged one fails
  * there. */
 MUST_USE enum status sqlite_db_open(struct sqlite_db *db, const char *dir, const char *name,
                                     enum sqlite_db_mode mode);
+
+/* An empty database in memory. Errors: STATUS_NO_MEMORY. */
+MUST_USE enum status sqlite_db_open_memory(struct sqlite_db *db);
 
 /* Closes; all statements must be finalized (CHECKed). Nothing happens when it is not open. */
 void sqlite_db_close(struct sqlite_db *db);
@@ -78,6 +82,13 @@ const uint8_t *sqlite_db_bytes(struct sqlite3_stmt *statement, int column, size_
 /* Copies exactly `count` bytes of a column; false when it holds another number. */
 MUST_USE bool sqlite_db_copy_bytes(struct sqlite3_stmt *statement, int column, uint8_t *to,
                                    size_t count);
+
+/* Makes SQL's aggregate tally(v1, v2, ...) known to the connection: a blob of 24 bytes, the number
+ * of rows and two sums of a hash of each row's values, whatever the order of the rows.
+ * tally_ordered() is the same, and NULL when a row's values are not above those of the row before.
+ * Errors: STATUS_NO_MEMORY. */
+#define SQLITE_DB_TALLY_BYTES 24
+MUST_USE enum status sqlite_db_add_tally(struct sqlite_db *db);
 
 /* The one integer that a query gives. Errors: STATUS_DAMAGED it gives no row; as above. */
 MUST_USE enum status sqlite_db_query_i64(struct sqlite_db *db, const char *sql, int64_t *value);

@@ -7,10 +7,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "projections/sqlite_schema.h"
 #include "projections/sqlite_writer.h"
-#include "sqlite_schema_main.h"
-#include "sqlite_schema_week.h"
-#include "sqlite_schema_week_indexes.h"
 
 /* Everything is made again from the journal, so a commit needs no sync of its own: NORMAL keeps the
  * file sound, and a power cut only costs the last transactions. */
@@ -111,7 +109,12 @@ static enum status judge(struct sqlite_file *file, bool check_pages)
         file->verdict = SQLITE_FILE_VERSION;
         return STATUS_OK;
     }
-    status = read_applied(file);
+    /* What others have added is named by the daily check; it does no harm, see sqlite_db_open. */
+    char strange[SQLITE_SCHEMA_TEXT_BYTES];
+    status = sqlite_schema_check(&file->db, file->is_main, strange);
+    if (status == STATUS_OK) {
+        status = read_applied(file);
+    }
     if (status == STATUS_OK && check_pages && !file->closed) {
         status = check_all_pages(file);
     }
@@ -161,11 +164,10 @@ static enum status create_tables(struct sqlite_file *file)
         status = set_marks(file, file->bulk ? 0 : SQLITE_SCHEMA_VERSION);
     }
     if (status == STATUS_OK) {
-        status =
-            sqlite_db_execute(&file->db, file->is_main ? sqlite_schema_main : sqlite_schema_week);
+        status = sqlite_db_execute(&file->db, sqlite_schema_tables(file->is_main));
     }
     if (status == STATUS_OK && !file->is_main && !file->bulk) {
-        status = sqlite_db_execute(&file->db, sqlite_schema_week_indexes);
+        status = sqlite_db_execute(&file->db, sqlite_schema_indexes());
     }
     if (status == STATUS_OK && file->bulk) {
         status = sqlite_file_commit(file); /* the version 0 is in the file before any row */
@@ -203,14 +205,16 @@ enum status sqlite_file_finish_bulk(struct sqlite_file *file)
         status = sqlite_file_begin(file);
     }
     if (status == STATUS_OK && !file->is_main) {
-        status = sqlite_db_execute(&file->db, sqlite_schema_week_indexes);
+        status = sqlite_db_execute(&file->db, sqlite_schema_indexes());
     }
     if (status == STATUS_OK) {
         status = sqlite_file_commit(file);
     }
-    /* The rows first, then the version that says that they are there. */
+    /* The rows first, then the version that says that they are there. The change to a log is a
+     * write of its own, which syncs the whole file now that syncs are on again. */
     if (status == STATUS_OK) {
-        status = sqlite_db_execute(&file->db, "PRAGMA locking_mode = NORMAL;" SETTINGS);
+        status = sqlite_db_execute(&file->db, "PRAGMA synchronous = NORMAL;"
+                                              "PRAGMA locking_mode = NORMAL;" SETTINGS);
     }
     if (status == STATUS_OK) {
         status = sqlite_file_begin(file);

@@ -70,6 +70,11 @@ enum status compare_after(void *context, struct applier *applier,
     return STATUS_OK;
 }
 
+void compare_indexes(struct compare *compare, bool open_too)
+{
+    sqlite_checker_check_indexes(compare->checker, open_too);
+}
+
 enum status compare_finish(struct compare *compare, struct compare_result *result)
 {
     struct sqlite_checker_result checked;
@@ -151,6 +156,7 @@ enum status compare_run(const char *data_dir, const struct compare_options *opti
         status = replay_beside(&run, data_dir, result);
     }
     if (status == STATUS_OK) {
+        compare_indexes(run.compare, false);
         status = compare_finish(run.compare, result);
     }
     compare_free(run.compare);

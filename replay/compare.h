@@ -33,7 +33,8 @@ struct compare_result {
 /* One replay from seq 1 to the record that the furthest file stands at, and the comparison.
  * Errors: STATUS_MISMATCH a difference, named in the result; STATUS_LOST_TAIL the projections have
  * applied more than the journal holds; STATUS_CLOSED cancelled; those of compare_open and
- * replay_run, each with its line in the result. */
+ * replay_run, each with its line in the result. The indexes of closed weeks are looked at too;
+ * those of a file that is written are left to `verify`. */
 MUST_USE enum status compare_run(const char *data_dir, const struct compare_options *options,
                                  struct compare_result *result);
 
@@ -57,6 +58,9 @@ enum status compare_after(void *compare, struct applier *applier,
 
 /* The record behind which nothing is compared. */
 uint64_t compare_last(const struct compare *compare);
+
+/* The indexes against their tables, as sqlite_checker_check_indexes; at any time before the end. */
+void compare_indexes(struct compare *compare, bool open_too);
 
 /* After the replay. Errors: STATUS_MISMATCH, STATUS_LOST_TAIL as above; a failure of SQLite. */
 MUST_USE enum status compare_finish(struct compare *compare, struct compare_result *result);
