@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,6 +315,39 @@ static void snapshot_of_another_history_is_not_used(void **state)
     free(expected.at);
 }
 
+/* A header that says another time than the state behind it, with a hash that fits:
+ * the two were not made together. */
+static void header_of_another_state_is_not_used(void **state)
+{
+    (void)state;
+    const struct bytes expected = state_from_genesis();
+    char path[512];
+    struct stat seen;
+    uint8_t hash[HASH_BYTES];
+    must_advance(40);
+    flip_byte(40, 32 /* the engine time */);
+    path_of(40, path);
+    assert_int_equal(stat(path, &seen), 0);
+    const size_t hashed = (size_t)seen.st_size - HASH_BYTES;
+    uint8_t *bytes = malloc(hashed);
+    assert_non_null(bytes);
+    const int file = open(path, O_RDWR);
+    assert_true(file >= 0);
+    assert_int_equal(pread(file, bytes, hashed, 0), hashed);
+    struct sha256_ctx sha;
+    sha256_init(&sha);
+    sha256_update(&sha, hashed, bytes);
+    sha256_digest(&sha, sizeof hash, hash);
+    assert_int_equal(pwrite(file, hash, sizeof hash, (off_t)hashed), sizeof hash);
+    assert_int_equal(close(file), 0);
+    free(bytes);
+    skipped = 0;
+    assert_int_equal(start_from(UINT64_MAX, &expected), 0);
+    assert_int_equal(skipped, 1);
+    assert_non_null(strstr(last_line, "not that of its header"));
+    free(expected.at);
+}
+
 /* An Attest record that does not fit is named, and no snapshot of such a state is written. */
 static void no_snapshot_is_made_of_a_state_that_differs(void **state)
 {
@@ -428,6 +462,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_snapshots_cost_time_and_nothing_else, make_sample,
                                         remove_sample),
         cmocka_unit_test_setup_teardown(snapshot_of_another_history_is_not_used, make_sample,
+                                        remove_sample),
+        cmocka_unit_test_setup_teardown(header_of_another_state_is_not_used, make_sample,
                                         remove_sample),
         cmocka_unit_test_setup_teardown(no_snapshot_is_made_of_a_state_that_differs, make_sample,
                                         remove_sample),

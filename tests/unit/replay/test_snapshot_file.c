@@ -320,6 +320,77 @@ static void crash_leaves_a_whole_snapshot_or_none(void **state)
     assert_true(failures >= 14); /* folder, its name, open, write, truncate, sync, rename, sync */
 }
 
+/* A disk that passes every call on and notes those on which a crash depends. */
+static struct {
+    const struct disk *disk;
+    char text[1024];
+} trace;
+
+static void note(const char *call, const char *path)
+{
+    const size_t used = strlen(trace.text);
+    (void)snprintf(trace.text + used, sizeof trace.text - used, "%s %s\n", call, path);
+}
+
+static enum status trace_make_directory(void *context, const char *path)
+{
+    note("make", path);
+    return trace.disk->make_directory(context, path);
+}
+
+static enum status trace_sync(void *context, struct disk_file *file)
+{
+    note("sync", "file");
+    return trace.disk->sync(context, file);
+}
+
+static enum status trace_close(void *context, struct disk_file *file)
+{
+    note("close", "file");
+    return trace.disk->close(context, file);
+}
+
+static enum status trace_rename(void *context, const char *from, const char *to)
+{
+    note("rename", from);
+    note("to", to);
+    return trace.disk->rename(context, from, to);
+}
+
+static enum status trace_sync_directory(void *context, const char *path)
+{
+    note("sync", path);
+    return trace.disk->sync_directory(context, path);
+}
+
+/* The folder's name is durable before a file is in it, the bytes before the file has its name, and
+ * the name before anybody is told: in this order, and nothing is left out. */
+static void each_step_is_durable_before_the_next(void **state)
+{
+    (void)state;
+    struct memory_disk memory;
+    char problem[SNAPSHOT_PROBLEM_BYTES];
+    char name[SNAPSHOT_NAME_BYTES];
+    char expected[512];
+    memory_disk_init(&memory);
+    trace.disk = &memory.disk;
+    trace.text[0] = '\0';
+    struct disk disk = memory.disk;
+    disk.make_directory = trace_make_directory;
+    disk.sync = trace_sync;
+    disk.close = trace_close;
+    disk.rename = trace_rename;
+    disk.sync_directory = trace_sync_directory;
+    assert_int_equal(snapshot_write(&disk, DATA, applier, &place, problem), STATUS_OK);
+    snapshot_name(sample.records, name);
+    (void)snprintf(expected, sizeof expected,
+                   "make data/snapshots\nsync data\nsync file\nclose file\n"
+                   "rename data/snapshots/new.part\nto data/snapshots/%s\nsync data/snapshots\n",
+                   name);
+    assert_string_equal(trace.text, expected);
+    memory_disk_free(&memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +402,7 @@ int main(void)
         cmocka_unit_test(list_has_the_newest_first),
         cmocka_unit_test(only_the_newest_are_kept),
         cmocka_unit_test(crash_leaves_a_whole_snapshot_or_none),
+        cmocka_unit_test(each_step_is_durable_before_the_next),
     };
     return cmocka_run_group_tests_name("snapshot_file", tests, make_state, free_state);
 }
