@@ -13,7 +13,8 @@ struct disk_file; /* opaque to all but the disk that made it */
 
 struct disk {
     void *context;
-    /* Errors of each: STATUS_NOT_FOUND, STATUS_IN_USE (lock), STATUS_NO_SPACE, STATUS_IO. */
+    /* Errors of each: STATUS_NOT_FOUND, STATUS_IN_USE (lock), STATUS_NO_SPACE, STATUS_IO; of an
+     * open for writing, without `create`, also STATUS_INVALID: the path is a directory. */
     enum status (*make_directory)(void *context, const char *path); /* OK when it exists */
     /* Calls `visit` for each name in the directory, in no order. */
     enum status (*list)(void *context, const char *path, void *visitor,

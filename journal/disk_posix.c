@@ -123,6 +123,9 @@ static enum status posix_open(void *context, const char *path, bool create, bool
     do {
         descriptor = open(path, flags, 0640);
     } while (descriptor < 0 && errno == EINTR);
+    if (descriptor < 0 && errno == EISDIR && !create) {
+        return fail(STATUS_INVALID, "open", path, strerrordesc_np(EISDIR));
+    }
     if (descriptor < 0) {
         return status_of_errno("open", path);
     }

@@ -208,6 +208,7 @@ static void describe_failure(const struct journal *journal, enum status status,
 {
     switch (status) {
     case STATUS_IO:
+    case STATUS_INVALID:
     case STATUS_NO_SPACE:
     case STATUS_NOT_FOUND:
     case STATUS_NO_MEMORY:
@@ -218,7 +219,6 @@ static void describe_failure(const struct journal *journal, enum status status,
         break;
     case STATUS_OK:
     case STATUS_END:
-    case STATUS_INVALID:
     case STATUS_USAGE:
     case STATUS_IN_USE:
     case STATUS_DAMAGED:
@@ -244,6 +244,44 @@ static void keep_tail(struct journal *journal, const struct chain *chain)
     }
 }
 
+/* Whether a directory has a segment's name: no crash makes one, and no walk goes past it. */
+static bool is_directory(const struct journal *journal, const char *name)
+{
+    const struct disk *disk = journal->options.disk;
+    struct disk_file *file;
+    char *path = chain_path(journal->directory, name);
+    if (path == NULL) {
+        return false;
+    }
+    const enum status status = disk->open(disk->context, path, false, false, &file);
+    free(path);
+    if (status == STATUS_OK) {
+        (void)disk->close(disk->context, file); /* nothing was written */
+    }
+    return status == STATUS_INVALID;
+}
+
+/* A disk's error while segments were opened and read: row d when it comes of a directory. */
+static enum status judge_error(const struct journal *journal, const struct chain *chain,
+                               enum status status, struct journal_report *report)
+{
+    for (size_t i = 0; i < chain->segment_count; i++) {
+        char name[FORMAT_NAME_BYTES];
+        format_segment_name(chain->first_seqs[i], name);
+        if (is_directory(journal, name)) {
+            *report = (struct journal_report){.seq = chain->first_seqs[i], .rule = 'd'};
+            memcpy(report->segment, name, sizeof report->segment);
+            (void)snprintf(report->reason, sizeof report->reason,
+                           "a directory has a segment's name: " JOURNAL_ADVICE); /* fits */
+            return STATUS_DAMAGED;
+        }
+    }
+    if (report->rule == 0) {
+        describe_io_error(chain, report);
+    }
+    return status;
+}
+
 /* One walk, its verdict, and the repair. *repaired: walk again. */
 static enum status recover_once(struct journal *journal, struct journal_report *report,
                                 bool *repaired)
@@ -261,9 +299,7 @@ static enum status recover_once(struct journal *journal, struct journal_report *
         status = walk(&chain, &finding);
     }
     if (status != STATUS_END) {
-        if (report->rule == 0) {
-            describe_io_error(&chain, report);
-        }
+        status = judge_error(journal, &chain, status, report);
         chain_close(&chain);
         return status;
     }

@@ -346,6 +346,27 @@ static void unreadable_segment_is_named(void **state)
     journal_reader_free(reader);
 }
 
+/* A directory in a segment's place is damage, refused by row d, wherever it stands: no crash makes
+ * one, and trying again does not help. */
+static void a_directory_in_a_segments_place_is_refused(void **state)
+{
+    (void)state;
+    write_until(1);
+    command("cd '%s/journal' && for f in *.seg; do rm \"$f\" && mkdir \"$f\"; done");
+    assert_int_equal(open_journal(), STATUS_DAMAGED);
+    assert_int_equal(report.rule, 'd');
+    assert_string_equal(report.segment, "00000000000000000001.seg");
+    assert_non_null(strstr(report.reason, "a directory has a segment's name"));
+    command("rm -r '%s/journal'");
+    durable = 0;
+    write_until(1);
+    command("mkdir '%s/journal/00000000000000000500.seg'"); /* behind the last */
+    assert_int_equal(open_journal(), STATUS_DAMAGED);
+    assert_string_equal(report.segment, "00000000000000000500.seg");
+    command("rmdir '%s/journal/00000000000000000500.seg'");
+    read_until(1);
+}
+
 static char failed_reason[512];
 static _Atomic bool failed;
 
@@ -467,6 +488,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reading_without_a_journal, make, destroy),
         cmocka_unit_test_setup_teardown(lost_folder_is_refused, make, destroy),
         cmocka_unit_test_setup_teardown(disk_errors_are_told_in_the_systems_words, make, destroy),
+        cmocka_unit_test_setup_teardown(a_directory_in_a_segments_place_is_refused, make, destroy),
         cmocka_unit_test_setup_teardown(unreadable_segment_is_named, make, destroy),
         cmocka_unit_test_setup_teardown(writer_tells_why_it_failed, make, destroy),
     };
