@@ -60,6 +60,18 @@ static void audit_price(struct audit *audit, uint64_t seq, const struct price_ti
     note_bad(&audit->result, seq, "the index price does not follow from its quotes");
 }
 
+/* It is the record behind the last one that was kept, or it stands in a journal that it was not
+ * written for. */
+static void audit_recovery(struct audit *audit, uint64_t seq, const struct recovery *recovery)
+{
+    if (recovery->kept_to + 1 == seq) {
+        audit->result.recoveries += 1;
+        return;
+    }
+    audit->result.recoveries_bad += 1;
+    note_bad(&audit->result, seq, "a recovery that does not follow the last record it kept");
+}
+
 void audit_record(struct audit *audit, const struct input *input)
 {
     switch (input->kind) {
@@ -81,7 +93,9 @@ void audit_record(struct audit *audit, const struct input *input)
     case INPUT_GOODWILL:
     case INPUT_ATTEST:
     case INPUT_RULES_CHANGE:
+        return;
     case INPUT_RECOVERY:
+        audit_recovery(audit, input->seq, &input->of.recovery);
         return;
     }
 }

@@ -1,5 +1,6 @@
-/* What `verify` looks at besides digests, record by record: signatures and index prices. Fed with
- * the decoded records in order; remembers the first that is wrong and counts. */
+/* What `verify` looks at besides digests, record by record: signatures, index prices, and where a
+ * recovery stands. Fed with the decoded records in order; remembers the first that is wrong and
+ * counts. */
 #ifndef TAPLINE_TOOLS_AUDIT_H
 #define TAPLINE_TOOLS_AUDIT_H
 
@@ -16,6 +17,8 @@ struct audit_result {
     uint64_t signatures_skipped; /* of session keys: their grants are of a later version */
     uint64_t prices;             /* recomputed and equal */
     uint64_t prices_bad;
+    uint64_t recoveries; /* where they say they are */
+    uint64_t recoveries_bad;
     uint64_t first_bad_seq; /* 0: none */
     char problem[256];      /* one line about it */
 };

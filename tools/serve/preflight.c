@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "tools/commands.h"
+#include "tools/recover.h"
 #include "tools/serve/server.h"
 
 /* Everything that will listen, once, on a loop of its own. Nobody is served: the loop runs only to
@@ -25,6 +26,18 @@ static bool has_journal(const char *data_dir)
     struct stat seen;
     const int length = snprintf(path, sizeof(path), "%s/journal", data_dir);
     return length < 0 || (size_t)length >= sizeof(path) || stat(path, &seen) == 0;
+}
+
+/* What 'tapline recover' was ended in the middle of: the begin of a journal, whose history would
+ * part from the whole copy's with the first record served. */
+static bool is_unfinished(const char *data_dir)
+{
+    size_t length = strlen(data_dir);
+    while (length > 1 && data_dir[length - 1] == '/') {
+        length -= 1;
+    }
+    const size_t suffix = strlen(RECOVER_UNFINISHED);
+    return length > suffix && strncmp(data_dir + length - suffix, RECOVER_UNFINISHED, suffix) == 0;
 }
 
 static enum status refuse_quote(void *context, const struct source_quote *quote)
@@ -120,6 +133,13 @@ static int try_admin(const struct server_options *options)
 
 int preflight(struct server *server)
 {
+    if (is_unfinished(server->options.data_dir)) {
+        fprintf(stderr,
+                "tapline serve: --data '%s': half of a copy that 'tapline recover' did not end; "
+                "remove it and recover again\n",
+                server->options.data_dir);
+        return EXIT_USAGE;
+    }
     if (has_journal(server->options.data_dir)) {
         return 0;
     }
