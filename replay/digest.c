@@ -22,7 +22,7 @@
 #define ACCOUNT_SHIFT 4
 
 _Static_assert(ELEMENT_BYTES_MAX < GATHER_BYTES, "an element fits");
-_Static_assert(EVENT_RULES_REFUSED < POSTING_BIT, "an event's kind is no posting");
+_Static_assert(EVENT_RECOVERY < POSTING_BIT, "an event's kind is no posting");
 _Static_assert(LEDGER_EXTERNAL < 8 && REF_COLUMN < 16, "account and ref_type share a byte");
 _Static_assert(LIMIT_REFERENCE_BYTES <= UINT8_MAX, "a reference's length is a byte");
 _Static_assert(28 + CONFIG_KEY_COUNT * 8 + LIMIT_MARKET_BYTES + 1 <= ELEMENT_BYTES_MAX,
