@@ -155,7 +155,7 @@ static void get_ticks(struct reader *reader, struct machine *machine)
     const int64_t valid_price_e4 = get_i64(reader);
     require(reader, valid_ms >= 0 && (valid_ms > 0) == (valid_price_e4 > 0));
     require(reader, valid_price_e4 <= TICK_PRICE_MAX_E4);
-    require(reader, valid_ms == machine->breaker.last_ms);
+    require(reader, valid_ms == machine->breaker.last_ms && valid_ms <= machine->time_ms);
     const uint32_t count = get_u32(reader);
     require(reader, count <= TICKS_KEPT);
     for (uint32_t i = 0; fine(reader) && i < count; i++) {
@@ -164,7 +164,8 @@ static void get_ticks(struct reader *reader, struct machine *machine)
         tick.price_e4 = get_i64(reader);
         tick.sources = get_u32(reader);
         tick.set = get_u32(reader);
-        require(reader, tick.grid_ms > ticks_last_ms(&machine->ticks) && tick.price_e4 >= 0 &&
+        require(reader, tick.grid_ms > ticks_last_ms(&machine->ticks) &&
+                            tick.grid_ms <= machine->time_ms && tick.price_e4 >= 0 &&
                             tick.price_e4 <= TICK_PRICE_MAX_E4);
         if (fine(reader)) {
             ticks_store(&machine->ticks, &tick);
@@ -175,7 +176,9 @@ static void get_ticks(struct reader *reader, struct machine *machine)
     machine->volatility.fast_q64 = get_u64(reader);
     machine->volatility.slow_q64 = get_u64(reader);
     machine->volatility.samples = get_i64(reader);
-    require(reader, machine->volatility.samples >= 0);
+    /* At most one a second. */
+    require(reader, machine->volatility.samples >= 0 &&
+                        machine->volatility.samples <= machine->time_ms / 1000);
     if (machine->epoch != 0) {
         require(reader, config_value_in_range(CONFIG_vol_fast_start,
                                               (int64_t)machine->volatility.fast_q64));
