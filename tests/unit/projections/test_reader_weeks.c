@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "../random.h"
+#include "projections/shapes.h"
+#include "projections/sqlite_db.h"
 #include "projections/sqlite_reader.h"
 #include "projections/week.h"
 
@@ -18,6 +20,8 @@ enum {
     USERS = 3, /* the third is opened in the third week */
     OPENED_LATE = 3,
     BETS_MAX = WEEKS * BETS_A_WEEK,
+    COLUMNS_A_WEEK = 4,
+    COLUMNS_MAX = WEEKS * COLUMNS_A_WEEK,
     ROWS_MAX = 4 * BETS_MAX,
     STAKE = 1000000
 };
@@ -51,6 +55,9 @@ struct history {
     size_t bet_count;
     struct told_row rows[ROWS_MAX];
     size_t row_count;
+    struct column_result columns[COLUMNS_MAX];
+    uint64_t column_seqs[COLUMNS_MAX];
+    size_t column_count;
 };
 
 static void account_of(int user, uint8_t account[ADDRESS_BYTES])
@@ -184,10 +191,35 @@ static void settle(struct history *history, size_t place_of_bet, int64_t after_m
     end(history);
 }
 
+/* The column that closes at column_ms is settled after_ms from now, every other one as void. */
+static void settle_column(struct history *history, int64_t column_ms, int64_t after_ms)
+{
+    begin(history, after_ms);
+    struct column_result *column = &history->columns[history->column_count];
+    history->column_seqs[history->column_count] = history->seq;
+    const bool is_void = history->column_count % 2 == 1;
+    history->column_count += 1;
+    *column = (struct column_result){.column_ms = column_ms,
+                                     .band_e4 = 200000,
+                                     .is_void = is_void,
+                                     .reason = is_void ? REASON_DOWN : REASON_NONE,
+                                     .price_e4 = is_void ? 0 : 971637341 + column_ms % 1000,
+                                     .band = is_void ? 0 : 4858,
+                                     .bets = (int64_t)history->column_count,
+                                     .stakes_micro = STAKE};
+    history->sink.event(history->sink.context,
+                        &(struct event){.kind = EVENT_COLUMN_SETTLED, .of.column = column});
+    end(history);
+}
+
 static void tell_week(struct history *history, int64_t week)
 {
     const size_t first = history->bet_count;
-    history->time_ms = STORY_BORDER_MS + week * WEEK_MS + 10;
+    const int64_t start_ms = STORY_BORDER_MS + week * WEEK_MS;
+    history->time_ms = start_ms + 10;
+    /* One that closed in the last second of the week before, and one at the border itself. */
+    settle_column(history, start_ms - 5000, 1);
+    settle_column(history, start_ms, 1);
     for (size_t i = first; week > 0 && i > first - BETS_A_WEEK / 2; i--) {
         settle(history, i - 1, 1); /* of the week before */
     }
@@ -200,6 +232,10 @@ static void tell_week(struct history *history, int64_t week)
             settle(history, first + random_below(&history->random, BETS_A_WEEK / 2) % i, 100);
         }
     }
+    /* One in the middle, and one that the engine was down for until the last moment of the week. */
+    settle_column(history, start_ms + WEEK_MS / 2, WEEK_MS / 2);
+    settle_column(history, start_ms + WEEK_MS / 2 + 5000,
+                  start_ms + WEEK_MS - 1 - history->time_ms);
 }
 
 static void make_history(struct history *history)
@@ -399,9 +435,84 @@ static void each_bet_is_found_in_its_week(void **state)
     free_history(history);
 }
 
+/* Proves that every column is found by its close time with its own figures, whether it was settled
+ * in its own week or in the one after, and that one which never was is not found. */
+static void each_column_is_found_by_its_time(void **state)
+{
+    (void)state;
+    struct history *history = malloc(sizeof(*history));
+    make_history(history);
+    assert_int_equal(history->column_count, COLUMNS_MAX);
+    struct json json = {0};
+    struct json expected = {0};
+    for (size_t i = 0; i < COLUMNS_MAX; i++) {
+        const struct column_result *column = &history->columns[i];
+        json_reset(&json);
+        json_reset(&expected);
+        assert_int_equal(sqlite_reader_column(history->reader, column->column_ms, 0, &json),
+                         STATUS_OK);
+        shapes_column(&expected, history->column_seqs[i], column);
+        assert_string_equal(json.text, expected.text);
+        for (int64_t beside = -1; beside <= 1; beside += 2) {
+            json_reset(&json);
+            assert_int_equal(
+                sqlite_reader_column(history->reader, column->column_ms + beside, 0, &json),
+                STATUS_NOT_FOUND);
+        }
+    }
+    json_text_free(&json);
+    json_text_free(&expected);
+    free_history(history);
+}
+
+/* Proves that a stranger's SELECT by market and column finds each bet in the file of the week that
+ * it was placed in, once, and that SQLite answers it from the index alone. */
+static void each_bet_is_found_by_its_column(void **state)
+{
+    (void)state;
+    struct history *history = malloc(sizeof(*history));
+    make_history(history);
+    for (size_t i = 0; i < history->bet_count; i++) {
+        const struct bet *bet = &history->bets[i];
+        int64_t found = 0;
+        for (int64_t week = 0; week < WEEKS; week++) {
+            char name[WEEK_FILE_BYTES];
+            char sql[256];
+            const int64_t start_ms = STORY_BORDER_MS + week * WEEK_MS;
+            week_file_name(start_ms, name);
+            snprintf(sql, sizeof(sql),
+                     "SELECT count(*) FROM bets WHERE market = 'BTC-USD' AND column_ms = %" PRId64
+                     " AND price_lo <= 0 AND price_hi >= 0 AND bet = %" PRIu64,
+                     bet->column_ms, bet->bet);
+            const int64_t here = story_query(history->dir, name, sql);
+            const bool own =
+                bet->column_ms - 20000 >= start_ms && bet->column_ms - 20000 < start_ms + WEEK_MS;
+            assert_int_equal(here, own ? 1 : 0);
+            found += here;
+        }
+        assert_int_equal(found, 1);
+    }
+    struct sqlite_db db;
+    struct sqlite3_stmt *row;
+    assert_int_equal(sqlite_db_open(&db, history->dir, STORY_WEEK_2, SQLITE_DB_READ), STATUS_OK);
+    assert_int_equal(
+        sqlite_db_prepare(&db,
+                          "EXPLAIN QUERY PLAN SELECT price_lo, price_hi FROM bets WHERE market ="
+                          " 'BTC-USD' AND column_ms = 5000 AND price_lo <= 7 AND price_hi > 7",
+                          &row),
+        STATUS_OK);
+    assert_int_equal(sqlite_db_step(&db, row), STATUS_OK);
+    assert_non_null(strstr(sqlite_db_text(row, 3, NULL), "COVERING INDEX bets_by_cell (market=?"));
+    sqlite_db_finalize(row);
+    sqlite_db_close(&db);
+    free_history(history);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_column_is_found_by_its_time),
+        cmocka_unit_test(each_bet_is_found_by_its_column),
         cmocka_unit_test(pages_of_bets_run_through_all_weeks),
         cmocka_unit_test(pages_of_the_ledger_run_through_all_weeks),
         cmocka_unit_test(each_bet_is_found_in_its_week),
