@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -53,6 +54,32 @@ static void distrust(struct sqlite_db *db)
     }
 }
 
+/* A directory that this process may not write into, and no log beside the file: a copy, or an
+ * auditor's mount. SQLite cannot make the shared memory that readers of a log need; nor is there
+ * any need. */
+static bool is_at_rest(const char *dir, const char *path)
+{
+    char log[PATH_MAX_ALL + 8];
+    struct stat about;
+    snprintf(log, sizeof(log), "%s-wal", path);
+    return access(dir, W_OK) != 0 &&
+           (stat(log, &about) != 0 ? errno == ENOENT : about.st_size == 0);
+}
+
+/* The path as a URI that says that nobody writes the file. */
+static void make_uri(const char *path, char uri[3 * PATH_MAX_ALL + 32])
+{
+    char *to = uri + snprintf(uri, 32, "file:");
+    for (; *path != '\0'; path++) {
+        if (strchr("%?#", *path) != NULL) {
+            to += snprintf(to, 4, "%%%02X", (unsigned)(unsigned char)*path);
+        } else {
+            *to++ = *path;
+        }
+    }
+    memcpy(to, "?immutable=1", sizeof("?immutable=1"));
+}
+
 enum status sqlite_db_open(struct sqlite_db *db, const char *dir, const char *name,
                            enum sqlite_db_mode mode)
 {
@@ -67,7 +94,13 @@ enum status sqlite_db_open(struct sqlite_db *db, const char *dir, const char *na
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     flags |= mode == SQLITE_DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     flags |= mode == SQLITE_DB_CREATE ? SQLITE_OPEN_CREATE : 0;
-    const int result = sqlite3_open_v2(path, &db->handle, flags, NULL);
+    char uri[3 * PATH_MAX_ALL + 32];
+    const bool at_rest = mode == SQLITE_DB_READ && is_at_rest(dir, path);
+    if (at_rest) {
+        make_uri(path, uri);
+        flags |= SQLITE_OPEN_URI;
+    }
+    const int result = sqlite3_open_v2(at_rest ? uri : path, &db->handle, flags, NULL);
     if (result != SQLITE_OK) {
         const enum status status = failed(db, result);
         sqlite3_close(db->handle);

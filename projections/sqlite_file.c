@@ -194,6 +194,18 @@ enum status sqlite_file_create(struct sqlite_file *file, const char *dir)
     return STATUS_OK;
 }
 
+/* The sort may fill another disk than that of the file. */
+static enum status make_indexes(struct sqlite_file *file)
+{
+    const enum status status = sqlite_db_execute(&file->db, sqlite_schema_indexes());
+    if (status == STATUS_NO_SPACE || status == STATUS_IO) {
+        const size_t length = strlen(file->db.error);
+        snprintf(file->db.error + length, sizeof(file->db.error) - length,
+                 "; its indexes are sorted in SQLITE_TMPDIR, TMPDIR or /var/tmp");
+    }
+    return status;
+}
+
 enum status sqlite_file_finish_bulk(struct sqlite_file *file)
 {
     CHECK(file->bulk);
@@ -205,7 +217,7 @@ enum status sqlite_file_finish_bulk(struct sqlite_file *file)
         status = sqlite_file_begin(file);
     }
     if (status == STATUS_OK && !file->is_main) {
-        status = sqlite_db_execute(&file->db, sqlite_schema_indexes());
+        status = make_indexes(file);
     }
     if (status == STATUS_OK) {
         status = sqlite_file_commit(file);
@@ -348,7 +360,9 @@ enum status sqlite_file_open_read(struct sqlite_db *db, const char *dir, const c
     if (status == STATUS_OK) {
         status = sqlite_db_query_i64(db, "SELECT count(*) FROM sqlite_schema", &tables);
     }
-    if (status == STATUS_OK && application_id == 0 && tables == 0) {
+    const bool begun = application_id == 0 && tables == 0;
+    const bool in_bulk = application_id == SQLITE_APPLICATION_ID && version == 0;
+    if (status == STATUS_OK && (begun || in_bulk)) {
         status = STATUS_NOT_FOUND;
     } else if (status == STATUS_OK &&
                (application_id != SQLITE_APPLICATION_ID || version != SQLITE_SCHEMA_VERSION)) {

@@ -77,8 +77,8 @@ MUST_USE enum status sqlite_file_discard(struct sqlite_file *file, const char *d
  */
 
 /* Opens a file of ours for reading. Errors: STATUS_NOT_FOUND no such file, or one that was begun
- * and never filled; STATUS_VERSION of another schema version or another program; those of SQLite.
- * Words stand in db->error; on error it is closed. */
+ * and never filled, or whose making in bulk has not ended; STATUS_VERSION of another schema version
+ * or another program; those of SQLite. Words stand in db->error; on error it is closed. */
 MUST_USE enum status sqlite_file_open_read(struct sqlite_db *db, const char *dir, const char *name);
 
 /* The weeks that have a file in `dir`, ascending. Owns: free(weeks->starts_ms).
