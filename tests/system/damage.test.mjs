@@ -7,11 +7,13 @@ import path from 'node:path';
 import test from 'node:test';
 import { Choices, Client, makeWallet, openCells, signTap } from './client/client.mjs';
 import {
+  BINARY,
   Server,
   makeDirectory,
   mustEnd,
   oracle,
   refusesToStart,
+  run,
   sleep,
   tapline,
   until,
@@ -167,6 +169,60 @@ test('deleted_databases_come_back_identical', async (t) => {
     }
   }
   await mustEnd(0, tapline('verify', '--data', data), 'verify');
+});
+
+/** A start without databases makes them in one go; killed in the middle it has made nothing, and the
+ * next one begins again. In the end they are what a replay makes. */
+test('databases_come_back_after_kills_in_the_middle', async (t) => {
+  t.diagnostic(`SEED=${SEED}`);
+  const choices = new Choices(SEED + 2);
+  const directory = makeDirectory(t);
+  const data = path.join(directory, 'data');
+  const fill = ['--records', '100000', '--no-sync', '--start', '2026-06-01T10:00:00Z'];
+  await mustEnd(0, tapline('bench', 'fill', '--data', data, ...fill), 'fill');
+  const options = ['serve', '--data', data, '--listen', '127.0.0.1:0', '--feed', 'sim'];
+  let amidst = 0;
+  for (let life = 0; life < 8; life += 1) {
+    const { stderr, code } = await run(BINARY, options, { within: 100 + choices.below(1500) });
+    assert.equal(code, 'SIGKILL', stderr);
+    amidst += / they are made from/.test(stderr) && !/: made from/.test(stderr) ? 1 : 0;
+    if (/replayed/.test(stderr)) {
+      databases(data).forEach((name) => fs.rmSync(path.join(data, name)));
+    }
+  }
+  t.diagnostic(`${amidst} of 8 kills came amidst the making`);
+  const server = await Server.start(t, data, []);
+  await server.stop();
+  const copy = path.join(directory, 'replayed');
+  await mustEnd(0, tapline('replay', '--data', data, '--out', copy), 'replay');
+  // But for where a week that is over stopped to be written: at the end of some transaction.
+  const [made, expected] = (await Promise.all([digest(data), digest(copy)])).map((all) =>
+    Object.entries(all).filter(([name]) => !/^bets_.*:applied$/.test(name)),
+  );
+  assert.deepEqual(made, expected);
+  await mustEnd(0, tapline('verify', '--data', data), 'verify');
+});
+
+/** What is no journal file is refused by its name, and nothing is made of it. */
+test('a_directory_for_a_segment_and_half_a_copy_are_refused', async (t) => {
+  const directory = makeDirectory(t);
+  const data = path.join(directory, 'data');
+  await (await Server.start(t, data, ['--demo'])).stop();
+  const segment = path.join(data, 'journal', '00000000000000000900.seg');
+  fs.mkdirSync(segment);
+  const refused = await refusesToStart(data, ['--demo']);
+  assert.equal(refused.code, 74, refused.stderr);
+  assert.match(refused.stderr, /segment 0{17}900\.seg.*rule d.*a directory has a segment's name/);
+  fs.rmdirSync(segment);
+  await (await Server.start(t, data, ['--demo'])).stop();
+
+  const half = path.join(directory, 'new.unfinished');
+  fs.cpSync(data, half, { recursive: true });
+  for (const named of [half, `${half}/`]) {
+    const unfinished = await refusesToStart(named, ['--demo']);
+    assert.equal(unfinished.code, 64, unfinished.stderr);
+    assert.match(unfinished.stderr, /half of a copy that 'tapline recover' did not end/);
+  }
 });
 
 /** One database of several is enough to lose. */

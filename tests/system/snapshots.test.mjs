@@ -1,6 +1,6 @@
 // Snapshots of a real server: written under load, killed at any moment, damaged, lost, put where
 // they do not belong. The state is the same every time, or the start refuses.
-//   KILLS: how many (default 20)      SEED: of the moments
+//   KILLS: how many (default 20)      SEED: of the moments      CHECKS: of one load (default 50)
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -21,6 +21,7 @@ import {
 
 const KILLS = Number(process.env.KILLS ?? 20);
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
+const CHECKS = Number(process.env.CHECKS ?? 50);
 const EVERY = ['--snapshot-every', '40'];
 
 function options(directory, ...more) {
@@ -288,6 +289,106 @@ test('check_of_everything_finds_an_edited_row', async (t) => {
   assert.match(server.stderr, new RegExp(`ALARM: the check of everything: .*${week}.*bets.*stake`));
   assert.ok((await metric('tapline_replay_divergence_total')) >= 1);
   assert.equal(await health(), 'check failed');
+  client.close();
+  await server.stop();
+});
+
+/** Edits under a running server that a sum would not show too, each alone and then undone: every one
+ * is named with file, table, row and both values, counted, and forgotten when it is gone. */
+test('each_edit_under_a_running_server_is_named', async (t) => {
+  const directory = makeDirectory(t);
+  const { data } = await makeHistory(t, directory);
+  const server = await Server.start(t, data, options(directory, '--check-every', '1'));
+  const client = new Client(server.url);
+  const divergences = async () => {
+    const { text } = await client.request('GET', '/metrics');
+    return Number(/^tapline_replay_divergence_total (\S+)$/m.exec(text)[1]);
+  };
+  const health = async () => (await client.get('/healthz')).status;
+  const good = () => server.stderr.match(/the check found the journal and/g)?.length ?? 0;
+  const main = path.join(data, 'main.db');
+  const name = fs.readdirSync(data).find((file) => /^bets_\d{4}_w\d\d\.db$/.test(file));
+  const week = path.join(data, name);
+  const balance = (by) => [main, `c.execute("UPDATE users SET balance = balance + ${by} WHERE id = 2")`];
+  const first =
+    '(SELECT seq, line FROM transaction_ledger WHERE user_id = 2 ORDER BY seq, line LIMIT 1)';
+  const amount = (by) => [
+    week,
+    `c.execute("UPDATE transaction_ledger SET amount = amount + ${by} WHERE (seq, line) = ${first}")`,
+  ];
+  const aside = `c.execute("ATTACH '${path.join(directory, 'aside.db')}' AS aside")\n`;
+  const remove = [
+    week,
+    `${aside}c.execute("CREATE TABLE aside.kept AS SELECT * FROM bets ORDER BY bet DESC LIMIT 1")\n` +
+      'c.execute("DELETE FROM bets WHERE bet = (SELECT bet FROM aside.kept)")',
+  ];
+  const putBack = [
+    week,
+    `${aside}own = ",".join(row[1] for row in c.execute("PRAGMA main.table_info(bets)"))\n` +
+      'c.execute(f"INSERT INTO main.bets ({own}) SELECT {own} FROM aside.kept")',
+  ];
+  const edits = [
+    { edits: [balance(777)], undo: [balance(-777)], named: /main\.db.*users.*balance/ },
+    { edits: [amount(5)], undo: [amount(-5)], named: new RegExp(`${name}.*transaction_ledger.*amount`) },
+    { edits: [balance(9), amount(9)], undo: [amount(-9), balance(-9)], named: /users|transaction_ledger/ },
+    { edits: [remove], undo: [putBack], named: new RegExp(`${name}.*bets.*missing`) },
+  ];
+  await until('no bet is open', async () => (await client.get('/v1/status')).reserved === '0');
+  let counted = 0;
+  for (const { edits: statements, undo, named } of edits) {
+    const before = good();
+    await until('a check found nothing', () => good() > before);
+    assert.equal(await health(), 'ok');
+    const from = server.stderr.length;
+    for (const [file, script] of statements) {
+      await sqlite(file, script);
+    }
+    const alarm = await until('the check has found it', () =>
+      /ALARM: the check of everything: .*/.exec(server.stderr.slice(from)),
+    );
+    t.diagnostic(alarm[0]);
+    assert.match(alarm[0], named);
+    assert.match(alarm[0], /row \w+=\d+|no row/);
+    assert.equal(await health(), 'check failed');
+    const now = await divergences();
+    assert.ok(now > counted, `${now} divergences`);
+    for (const [file, script] of undo) {
+      await sqlite(file, script);
+    }
+    const checks = good();
+    await until('it is good again', () => good() > checks);
+    counted = await divergences();
+  }
+  assert.equal(await health(), 'ok');
+  client.close();
+  await server.stop();
+  await mustEnd(0, tapline('verify', '--data', data), 'verify');
+});
+
+/** A check reads files that are being written, as of one moment each: under load it never alarms. */
+test('checks_under_load_raise_no_false_alarm', async (t) => {
+  const directory = makeDirectory(t);
+  const data = path.join(directory, 'data');
+  const server = await Server.start(t, data, options(directory, '--check-every', '1'));
+  const client = new Client(server.url);
+  const wallets = [0, 1, 2, 3].map((i) => makeWallet('checks', i));
+  await until(
+    'the breaker is HEALTHY',
+    async () => (await client.get('/v1/status')).breaker === 'HEALTHY',
+  );
+  let alive = true;
+  const loading = load(client, wallets, () => alive);
+  const good = () => server.stderr.match(/the check found the journal and/g)?.length ?? 0;
+  await until(`${CHECKS} checks`, () => good() >= CHECKS || /ALARM/.test(server.stderr), {
+    within: CHECKS * 10000,
+  });
+  alive = false;
+  const answers = await loading;
+  assert.doesNotMatch(server.stderr, /ALARM/);
+  const { text } = await client.request('GET', '/metrics');
+  assert.match(text, /^tapline_replay_divergence_total 0$/m);
+  assert.match(text, /^tapline_ledger_imbalance_micro 0$/m);
+  assert.ok(answers > CHECKS, `${answers} taps meanwhile`);
   client.close();
   await server.stop();
 });
