@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/text.h"
@@ -187,6 +188,13 @@ static bool is_inside(const char *out, const char *data)
     return inside;
 }
 
+/* A link without its end looks like nothing, and cannot be given the new directory's name. */
+static bool is_link(const char *path)
+{
+    struct stat seen;
+    return lstat(path, &seen) == 0 && S_ISLNK(seen.st_mode);
+}
+
 static int check_and_run(const struct option_row *rows)
 {
     uint64_t to_seq = 0;
@@ -207,6 +215,10 @@ static int check_and_run(const struct option_row *rows)
     if (out != NULL && is_inside(out, rows[ROW_DATA].value)) {
         return offline_fail("recover", STATUS_USAGE,
                             "--out lies in --data, where nothing is written; name another place");
+    }
+    if (out != NULL && is_link(out)) {
+        return offline_fail("recover", STATUS_USAGE,
+                            "--out is a link; name a directory that is not there yet");
     }
     struct disk_file *lock;
     const enum status status = recover_lock(disk_posix(), rows[ROW_DATA].value, &lock);

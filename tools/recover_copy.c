@@ -349,7 +349,12 @@ enum status recover_copy(const struct recover_options *options, const struct rec
     if (copy == NULL) {
         return STATUS_NO_MEMORY;
     }
-    const size_t bytes = strlen(out_dir) + sizeof RECOVER_UNFINISHED;
+    size_t length = strlen(out_dir);
+    while (length > 1 && out_dir[length - 1] == '/') {
+        length--;
+    }
+    char *out = strndup(out_dir, length);
+    const size_t bytes = length + sizeof RECOVER_UNFINISHED;
     problem[0] = '\0';
     copy->options = options;
     copy->plan = plan;
@@ -359,14 +364,15 @@ enum status recover_copy(const struct recover_options *options, const struct rec
     merkle_init(&copy->tree);
     copy->unfinished = malloc(bytes);
     enum status status = STATUS_NO_MEMORY;
-    if (copy->unfinished != NULL) {
-        (void)snprintf(copy->unfinished, bytes, "%s" RECOVER_UNFINISHED, out_dir); /* fits */
+    if (copy->unfinished != NULL && out != NULL) {
+        (void)snprintf(copy->unfinished, bytes, "%s" RECOVER_UNFINISHED, out); /* fits */
         CHECK(pthread_mutex_init(&copy->mutex, NULL) == 0);
         CHECK(pthread_cond_init(&copy->changed, NULL) == 0);
-        status = run(copy, out_dir, author, text);
+        status = run(copy, out, author, text);
         pthread_cond_destroy(&copy->changed);
         pthread_mutex_destroy(&copy->mutex);
     }
+    free(out);
     free(copy->unfinished);
     free(copy);
     return status;

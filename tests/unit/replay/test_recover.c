@@ -717,6 +717,47 @@ static void command_shows_then_makes(void **state)
     sample_remove_directory(parent);
 }
 
+/* A name may end with a slash; one that leads into the damaged directory by a link is refused, and
+ * so is a link, wherever it leads. */
+static void names_of_the_new_directory_are_understood(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *out;
+        int code;
+    } cases[] = {
+        {"slash/", EXIT_GOOD},        {"slashes///", EXIT_GOOD}, {"link/new", EXIT_USAGE},
+        {"link/journal", EXIT_USAGE}, {"link", EXIT_USAGE},      {"link/", EXIT_USAGE},
+        {"dangling", EXIT_USAGE},
+    };
+    char parent[256];
+    char damaged[300];
+    char path[320];
+    sample_directory(parent);
+    (void)snprintf(damaged, sizeof damaged, "%s/damaged", parent); /* fits */
+    assert_int_equal(mkdir(damaged, 0700), 0);
+    begin();
+    spoil(0);
+    save_work(damaged);
+    (void)snprintf(path, sizeof path, "%s/link", parent); /* fits */
+    assert_int_equal(symlink(damaged, path), 0);
+    (void)snprintf(path, sizeof path, "%s/dangling", parent); /* fits */
+    assert_int_equal(symlink("nowhere", path), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct capture capture;
+        (void)snprintf(path, sizeof path, "%s/%s", parent, cases[i].out); /* fits */
+        const int code = RUN(&capture, "recover", "--data", damaged, "--out", path, "--operator",
+                             "ann", "--reason", "test");
+        assert_int_equal(code, cases[i].code);
+        capture_free(&capture);
+        if (code == EXIT_GOOD) {
+            assert_int_equal(RUN(&capture, "recover", "--data", path), EXIT_GOOD);
+            capture_free(&capture);
+        }
+    }
+    sample_remove_directory(parent);
+}
+
 /* While a server holds the lock nothing is read that could be half written. */
 static void command_leaves_a_running_server_alone(void **state)
 {
@@ -753,6 +794,7 @@ int main(void)
         cmocka_unit_test(failing_disk_leaves_no_new_directory),
         cmocka_unit_test(failing_disk_behind_the_damage_loses_nothing_kept),
         cmocka_unit_test(command_shows_then_makes),
+        cmocka_unit_test(names_of_the_new_directory_are_understood),
         cmocka_unit_test(command_leaves_a_running_server_alone),
     };
     return cmocka_run_group_tests_name("recover", tests, set_up, tear_down);
