@@ -278,6 +278,46 @@ static void damaged_snapshots_cost_time_and_nothing_else(void **state)
     free(expected.at);
 }
 
+/* The snapshot of seq again, of a history that was another one up to there. */
+static void change_history(uint64_t seq)
+{
+    struct snapshot snapshot;
+    char problem[SNAPSHOT_PROBLEM_BYTES];
+    struct applier *applier;
+    unsigned level = 0;
+    while ((seq >> level & 1) == 0) {
+        level++;
+    }
+    assert_int_equal(snapshot_read(disk_posix(), sample.dir, seq, &snapshot, problem), STATUS_OK);
+    assert_int_equal(applier_restore(&sample_limits, snapshot.body,
+                                     (size_t)snapshot.header.body_bytes, snapshot.header.digest,
+                                     &applier),
+                     STATUS_OK);
+    snapshot.header.place.tree.subtrees[level][0] ^= 1;
+    assert_int_equal(
+        snapshot_write(disk_posix(), sample.dir, applier, &snapshot.header.place, problem),
+        STATUS_OK);
+    applier_free(applier);
+    free(snapshot.body);
+}
+
+/* At the very end of the journal, where no record follows that could show it, another history is
+ * seen as well. */
+static void snapshot_at_the_end_is_compared_as_well(void **state)
+{
+    (void)state;
+    const struct bytes expected = state_from_genesis();
+    must_advance(sample.records);
+    skipped = 0;
+    assert_int_equal(start_from(UINT64_MAX, &expected), sample.records);
+    assert_int_equal(skipped, 0);
+    change_history(sample.records);
+    assert_int_equal(start_from(UINT64_MAX, &expected), 0);
+    assert_int_equal(skipped, 1);
+    assert_non_null(strstr(last_line, "another history up to seq"));
+    free(expected.at);
+}
+
 /* A snapshot whose epoch is another journal's is skipped; so is one with this epoch and another
  * history: its tree head is not the journal's there, in the middle of a segment too. */
 static void snapshot_of_another_history_is_not_used(void **state)
@@ -291,20 +331,7 @@ static void snapshot_of_another_history_is_not_used(void **state)
     assert_non_null(strstr(last_line, "another journal"));
     epoch -= 1;
 
-    struct snapshot snapshot;
-    char problem[SNAPSHOT_PROBLEM_BYTES];
-    struct applier *applier;
-    assert_int_equal(snapshot_read(disk_posix(), sample.dir, 40, &snapshot, problem), STATUS_OK);
-    assert_int_equal(applier_restore(&sample_limits, snapshot.body,
-                                     (size_t)snapshot.header.body_bytes, snapshot.header.digest,
-                                     &applier),
-                     STATUS_OK);
-    snapshot.header.place.tree.subtrees[5][0] ^= 1; /* 40 = 32 + 8 */
-    assert_int_equal(
-        snapshot_write(disk_posix(), sample.dir, applier, &snapshot.header.place, problem),
-        STATUS_OK);
-    applier_free(applier);
-    free(snapshot.body);
+    change_history(40);
     skipped = 0;
     assert_int_equal(start_from(UINT64_MAX, &expected), 0);
     assert_int_equal(skipped, 1);
@@ -462,6 +489,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_snapshots_cost_time_and_nothing_else, make_sample,
                                         remove_sample),
         cmocka_unit_test_setup_teardown(snapshot_of_another_history_is_not_used, make_sample,
+                                        remove_sample),
+        cmocka_unit_test_setup_teardown(snapshot_at_the_end_is_compared_as_well, make_sample,
                                         remove_sample),
         cmocka_unit_test_setup_teardown(header_of_another_state_is_not_used, make_sample,
                                         remove_sample),
