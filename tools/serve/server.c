@@ -410,10 +410,6 @@ static int start(struct server *server)
         fprintf(stderr, "tapline serve: %s\n", server->error);
         return exit_code;
     }
-    if (server->head_seq > 0 && server->snapshot_begun_with == 0) {
-        /* The replay has checked every digest and all invariants. */
-        metrics_set(server->metrics, METRICS_INTEGRITY_LAST_OK, clock_now_ms(&server->clock));
-    }
     return start_feeds(server);
 }
 

@@ -97,9 +97,8 @@ struct server {
     struct rate_limit *by_address;
 
     struct journal *journal;
-    struct snapshot_shelf shelf;  /* of the start */
-    uint64_t snapshot_seq;        /* of the newest good one at the start; 0: none */
-    uint64_t snapshot_begun_with; /* its seq; 0: the start replayed everything */
+    struct snapshot_shelf shelf; /* of the start */
+    uint64_t snapshot_seq;       /* of the newest good one at the start; 0: none */
     struct keeper *keeper;
     struct mailbox *kept; /* struct keeper_answer, from the keeper */
     struct applier *applier;

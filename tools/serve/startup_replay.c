@@ -369,6 +369,5 @@ int startup_replay(struct server *server, uint64_t head_seq, struct sqlite_write
     }
     const int exit_code = replay_from_any(&start, files);
     user_check_free(&start.users);
-    server->snapshot_begun_with = start.begin.seq;
     return exit_code;
 }
