@@ -493,32 +493,55 @@ void sqlite_checker_end_record(struct sqlite_checker *checker, const uint8_t *di
  */
 
 /* Over a connection of its own: the walks through the tables stay where they are. */
-static void check_indexes(struct sqlite_checker *checker, const char *name, bool is_main,
-                          uint64_t seq)
+static void check_indexes(const struct sqlite_checker *checker, const char *name, bool is_main,
+                          uint64_t seq, const _Atomic bool *stop,
+                          struct sqlite_index_findings *findings)
 {
     struct sqlite_db db;
     enum status status = sqlite_file_open_read(&db, checker->dir, name);
     if (status == STATUS_OK) {
+        sqlite_db_stop_when(&db, stop);
         status = sqlite_schema_check_indexes(&db, is_main);
         sqlite_db_close(&db);
     }
     if (status == STATUS_DAMAGED) {
-        sqlite_findings_add(&checker->findings, seq, "%s", db.error);
-    } else {
-        hold(checker, name, &db, status);
+        findings->count += 1;
+        if (findings->count == 1) {
+            findings->seq = seq;
+            snprintf(findings->text, sizeof(findings->text), "%s", db.error);
+        }
+    } else if (status != STATUS_OK) {
+        findings->failed = status;
+        snprintf(findings->error, sizeof(findings->error), "%.500s/%s", checker->dir,
+                 db.error[0] != '\0' ? db.error : name);
     }
 }
 
-void sqlite_checker_check_indexes(struct sqlite_checker *checker, bool open_too)
+/* What is read here of the checker has stood since it was opened. */
+void sqlite_checker_check_indexes(const struct sqlite_checker *checker, bool open_too,
+                                  const _Atomic bool *stop, struct sqlite_index_findings *findings)
 {
-    for (size_t i = 0; checker->failed == STATUS_OK && i < checker->week_count; i++) {
+    *findings = (struct sqlite_index_findings){.failed = STATUS_OK};
+    for (size_t i = 0; findings->failed == STATUS_OK && i < checker->week_count; i++) {
         const struct sqlite_check_week *week = &checker->weeks[i];
         if (open_too || week->closed) {
-            check_indexes(checker, week->name, false, week->seq);
+            check_indexes(checker, week->name, false, week->seq, stop, findings);
         }
     }
-    if (checker->failed == STATUS_OK && checker->main.here) {
-        check_indexes(checker, SQLITE_FILE_MAIN, true, checker->main.seq);
+    if (findings->failed == STATUS_OK && checker->main.here) {
+        check_indexes(checker, SQLITE_FILE_MAIN, true, checker->main.seq, stop, findings);
+    }
+}
+
+void sqlite_checker_add_indexes(struct sqlite_checker *checker,
+                                const struct sqlite_index_findings *findings)
+{
+    if (findings->failed != STATUS_OK && checker->failed == STATUS_OK) {
+        checker->failed = findings->failed;
+        snprintf(checker->error, sizeof(checker->error), "%s", findings->error);
+    }
+    if (findings->count > 0) {
+        sqlite_findings_add(&checker->findings, findings->seq, "%s", findings->text);
     }
 }
 

@@ -63,7 +63,22 @@ void sqlite_checker_end_record(struct sqlite_checker *checker, const uint8_t *di
  * read transaction of some seconds a million bets, during which the log of a file that is written
  * grows.
  */
-void sqlite_checker_check_indexes(struct sqlite_checker *checker, bool open_too);
+struct sqlite_index_findings {
+    enum status failed; /* why not all could be read */
+    char error[SQLITE_CHECKER_TEXT_BYTES];
+    uint64_t count;
+    uint64_t seq;                         /* the position of the first file that has one */
+    char text[SQLITE_CHECKER_TEXT_BYTES]; /* its words */
+};
+
+/* Ends early when *stop becomes true, `failed` is STATUS_CLOSED then. Thread: any, also while
+ * another tells the replay. */
+void sqlite_checker_check_indexes(const struct sqlite_checker *checker, bool open_too,
+                                  const _Atomic bool *stop, struct sqlite_index_findings *findings);
+
+/* Makes what was found a part of the result. */
+void sqlite_checker_add_indexes(struct sqlite_checker *checker,
+                                const struct sqlite_index_findings *findings);
 
 /* The record of the replay so far. Errors: STATUS_MISMATCH a difference, named in the result;
  * STATUS_LOST_TAIL a file has applied more than the replay had; a failure of SQLite. Each has its

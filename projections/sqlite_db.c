@@ -10,6 +10,7 @@
 #include "base/check.h"
 
 #define BUSY_MS      5000
+#define STOP_EVERY   100000 /* steps of SQLite between two looks */
 #define PATH_MAX_ALL 4096
 
 static enum status status_of(int result)
@@ -27,6 +28,8 @@ static enum status status_of(int result)
         return STATUS_IN_USE;
     case SQLITE_CONSTRAINT:
         return STATUS_MISMATCH;
+    case SQLITE_INTERRUPT:
+        return STATUS_CLOSED;
     case SQLITE_NOMEM:
         return STATUS_NO_MEMORY;
     default: /* SQLite's codes are plain integers, and may grow */
@@ -278,6 +281,18 @@ bool sqlite_db_copy_bytes(struct sqlite3_stmt *statement, int column, uint8_t *t
     }
     memcpy(to, bytes, count);
     return true;
+}
+
+static int must_stop(void *context)
+{
+    const _Atomic bool *stop = context;
+    return *stop ? 1 : 0;
+}
+
+void sqlite_db_stop_when(struct sqlite_db *db, const _Atomic bool *stop)
+{
+    /* SQLite hands the pointer back as it is; nothing is written through it. */
+    sqlite3_progress_handler(db->handle, STOP_EVERY, must_stop, (void *)(uintptr_t)stop);
 }
 
 enum status sqlite_db_query_i64(struct sqlite_db *db, const char *sql, int64_t *value)

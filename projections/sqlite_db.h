@@ -90,6 +90,9 @@ MUST_USE bool sqlite_db_copy_bytes(struct sqlite3_stmt *statement, int column, u
 #define SQLITE_DB_TALLY_BYTES 24
 MUST_USE enum status sqlite_db_add_tally(struct sqlite_db *db);
 
+/* Statements of the connection end with STATUS_CLOSED soon after *stop has become true. */
+void sqlite_db_stop_when(struct sqlite_db *db, const _Atomic bool *stop);
+
 /* The one integer that a query gives. Errors: STATUS_DAMAGED it gives no row; as above. */
 MUST_USE enum status sqlite_db_query_i64(struct sqlite_db *db, const char *sql, int64_t *value);
 

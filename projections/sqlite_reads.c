@@ -3,13 +3,9 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "projections/sqlite_bet_row.h"
 #include "projections/sqlite_file.h"
 #include "projections/week.h"
-
-#define BET_COLUMNS                                                                                \
-    "bet, user_id, account, nonce, column_ms, band, price_lo, price_hi, stake, min_mult, config,"  \
-    " session, state, reason, mult, payout, paid, accepted_at, accepted_seq, priced_at,"           \
-    " priced_seq, tick, price, settled_at, settled_seq, settle_price, market"
 
 #define LEDGER_COLUMNS "seq, line, at, amount, balance_after, ref_type, ref_id"
 /* Row values compare like tuples. seq 0 is OPENING, which is no posting. */
@@ -30,23 +26,25 @@ static const char *const main_texts[MAIN_READS] = {
 };
 
 static const char *const week_texts[WEEK_READS] = {
-    [READ_BET] = "SELECT " BET_COLUMNS " FROM bets WHERE bet = ?1",
+    [READ_BET] = "SELECT " SQLITE_BET_ROW_COLUMNS " FROM bets WHERE bet = ?1",
     /* ?5: the account's user id, 0 when it has none. What it placed before it was opened stands
      * under user id 0, with that of all such accounts. */
-    [READ_NONCE] = "SELECT " BET_COLUMNS " FROM bets WHERE user_id = ?5 AND ?5 <> 0 AND nonce = ?2"
-                   " UNION ALL SELECT " BET_COLUMNS
-                   " FROM bets WHERE user_id = 0 AND account = ?1 AND nonce = ?2"
-                   " ORDER BY bet DESC LIMIT 1",
-    [READ_BETS] = "SELECT " BET_COLUMNS " FROM bets WHERE user_id = ?5 AND ?5 <> 0 AND bet < ?2"
-                  " UNION ALL SELECT " BET_COLUMNS
-                  " FROM bets WHERE user_id = 0 AND account = ?1 AND bet < ?2"
-                  " ORDER BY bet DESC LIMIT ?3",
-    [READ_BETS_STATE] = "SELECT " BET_COLUMNS
+    [READ_NONCE] =
+        "SELECT " SQLITE_BET_ROW_COLUMNS " FROM bets WHERE user_id = ?5 AND ?5 <> 0 AND nonce = ?2"
+        " UNION ALL SELECT " SQLITE_BET_ROW_COLUMNS
+        " FROM bets WHERE user_id = 0 AND account = ?1 AND nonce = ?2"
+        " ORDER BY bet DESC LIMIT 1",
+    [READ_BETS] =
+        "SELECT " SQLITE_BET_ROW_COLUMNS " FROM bets WHERE user_id = ?5 AND ?5 <> 0 AND bet < ?2"
+        " UNION ALL SELECT " SQLITE_BET_ROW_COLUMNS
+        " FROM bets WHERE user_id = 0 AND account = ?1 AND bet < ?2"
+        " ORDER BY bet DESC LIMIT ?3",
+    [READ_BETS_STATE] = "SELECT " SQLITE_BET_ROW_COLUMNS
                         " FROM bets WHERE user_id = ?5 AND ?5 <> 0 AND bet < ?2 AND state = ?4"
-                        " UNION ALL SELECT " BET_COLUMNS
+                        " UNION ALL SELECT " SQLITE_BET_ROW_COLUMNS
                         " FROM bets WHERE user_id = 0 AND account = ?1 AND bet < ?2 AND state = ?4"
                         " ORDER BY bet DESC LIMIT ?3",
-    [READ_BETS_OPEN] = "SELECT " BET_COLUMNS " FROM bets WHERE user_id = ?5 AND ?5 <> 0"
+    [READ_BETS_OPEN] = "SELECT " SQLITE_BET_ROW_COLUMNS " FROM bets WHERE user_id = ?5 AND ?5 <> 0"
                        " AND bet < ?2 AND state IN ('accepted', 'confirmed') AND state = ?4"
                        " ORDER BY bet DESC LIMIT ?3",
     [READ_LEDGER] = "SELECT " LEDGER_COLUMNS " FROM transaction_ledger" LEDGER_WHERE

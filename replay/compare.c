@@ -1,12 +1,20 @@
 #include "replay/compare.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
+
 struct compare {
     struct sqlite_checker *checker;
     struct event_sink sink;
+    bool with_indexes; /* a thread looks at the indexes */
+    bool open_too;
+    _Atomic bool stop;
+    pthread_t thread;
+    struct sqlite_index_findings indexes;
 };
 
 static enum status say(struct compare_result *result, enum status status, const char *text)
@@ -35,9 +43,36 @@ enum status compare_open(const char *data_dir, struct compare **compare,
     return STATUS_OK;
 }
 
+static void *check_indexes(void *context)
+{
+    struct compare *compare = context;
+    sqlite_checker_check_indexes(compare->checker, compare->open_too, &compare->stop,
+                                 &compare->indexes);
+    return NULL;
+}
+
+static void join_indexes(struct compare *compare)
+{
+    if (compare->with_indexes) {
+        const int joined = pthread_join(compare->thread, NULL);
+        CHECK(joined == 0);
+        compare->with_indexes = false;
+        sqlite_checker_add_indexes(compare->checker, &compare->indexes);
+    }
+}
+
+enum status compare_indexes(struct compare *compare, bool open_too)
+{
+    compare->open_too = open_too;
+    compare->with_indexes = pthread_create(&compare->thread, NULL, check_indexes, compare) == 0;
+    return compare->with_indexes ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 void compare_free(struct compare *compare)
 {
     if (compare != NULL) {
+        compare->stop = true;
+        join_indexes(compare);
         sqlite_checker_close(compare->checker);
         free(compare);
     }
@@ -70,14 +105,10 @@ enum status compare_after(void *context, struct applier *applier,
     return STATUS_OK;
 }
 
-void compare_indexes(struct compare *compare, bool open_too)
-{
-    sqlite_checker_check_indexes(compare->checker, open_too);
-}
-
 enum status compare_finish(struct compare *compare, struct compare_result *result)
 {
     struct sqlite_checker_result checked;
+    join_indexes(compare);
     const enum status status = sqlite_checker_finish(compare->checker, &checked);
     *result = (struct compare_result){
         .tables = checked.tables,
@@ -153,10 +184,12 @@ enum status compare_run(const char *data_dir, const struct compare_options *opti
         return status;
     }
     if (compare_last(run.compare) > 0) {
+        status = compare_indexes(run.compare, false);
+    }
+    if (status == STATUS_OK && compare_last(run.compare) > 0) {
         status = replay_beside(&run, data_dir, result);
     }
     if (status == STATUS_OK) {
-        compare_indexes(run.compare, false);
         status = compare_finish(run.compare, result);
     }
     compare_free(run.compare);

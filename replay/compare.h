@@ -59,8 +59,9 @@ enum status compare_after(void *compare, struct applier *applier,
 /* The record behind which nothing is compared. */
 uint64_t compare_last(const struct compare *compare);
 
-/* The indexes against their tables, as sqlite_checker_check_indexes; at any time before the end. */
-void compare_indexes(struct compare *compare, bool open_too);
+/* The indexes against their tables, as sqlite_checker_check_indexes, on a thread beside the replay;
+ * compare_finish waits for it. Once, after compare_open. Errors: STATUS_NO_MEMORY no thread. */
+MUST_USE enum status compare_indexes(struct compare *compare, bool open_too);
 
 /* After the replay. Errors: STATUS_MISMATCH, STATUS_LOST_TAIL as above; a failure of SQLite. */
 MUST_USE enum status compare_finish(struct compare *compare, struct compare_result *result);

@@ -219,6 +219,12 @@ static int run(struct verify *verify)
     if (verify->with_sqlite) {
         verify->compared = compare_open(verify->data_dir, &verify->compare, &verify->sqlite);
     }
+    if (verify->compare != NULL) {
+        status = compare_indexes(verify->compare, true);
+    }
+    if (status != STATUS_OK) {
+        return offline_fail("verify", status, "");
+    }
     status = run_replay(verify);
     if (status == STATUS_NOT_FOUND && offline_lost_journal("verify", verify->data_dir)) {
         return EXIT_DAMAGED;
@@ -227,7 +233,6 @@ static int run(struct verify *verify)
         return offline_fail("verify", status, verify->replay.problem);
     }
     if (verify->compare != NULL) {
-        compare_indexes(verify->compare, true);
         verify->compared = compare_finish(verify->compare, &verify->sqlite);
     }
     uint64_t seq;
