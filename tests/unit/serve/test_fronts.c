@@ -271,7 +271,7 @@ static void a_restart_shows_the_grid_at_once(void **state)
     assert_int_equal(ask("GET", "/v1/index", "", ""), 200);
     assert_int_equal(ask("GET", "/metrics", "", ""), 200);
     assert_non_null(strstr(answer, "tapline_ledger_imbalance_micro 0\n"));
-    assert_null(strstr(answer, "tapline_integrity_last_ok_timestamp 0.000"));
+    assert_non_null(strstr(answer, "tapline_integrity_last_ok_timestamp 0\n")); /* no check yet */
     assert_int_equal(ask("GET", "/v1/accounts/" ADDRESS, "", ""), 200);
     assert_non_null(strstr(answer, "\"available\":\"7\""));
 }
