@@ -155,7 +155,8 @@ static void get_ticks(struct reader *reader, struct machine *machine)
     const int64_t valid_price_e4 = get_i64(reader);
     require(reader, valid_ms >= 0 && (valid_ms > 0) == (valid_price_e4 > 0));
     require(reader, valid_price_e4 <= TICK_PRICE_MAX_E4);
-    require(reader, valid_ms == machine->breaker.last_ms && valid_ms <= machine->time_ms);
+    require(reader, valid_ms == machine->breaker.last_ms);
+    require(reader, valid_ms == 0 || valid_ms <= machine->time_ms);
     const uint32_t count = get_u32(reader);
     require(reader, count <= TICKS_KEPT);
     for (uint32_t i = 0; fine(reader) && i < count; i++) {
@@ -176,9 +177,9 @@ static void get_ticks(struct reader *reader, struct machine *machine)
     machine->volatility.fast_q64 = get_u64(reader);
     machine->volatility.slow_q64 = get_u64(reader);
     machine->volatility.samples = get_i64(reader);
-    /* At most one a second. */
-    require(reader, machine->volatility.samples >= 0 &&
-                        machine->volatility.samples <= machine->time_ms / 1000);
+    const int64_t samples = machine->volatility.samples;
+    require(reader, samples >= 0);
+    require(reader, samples == 0 || samples <= machine->time_ms / 1000); /* at most one a second */
     if (machine->epoch != 0) {
         require(reader, config_value_in_range(CONFIG_vol_fast_start,
                                               (int64_t)machine->volatility.fast_q64));
