@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "projections/sqlite_checker.h"
 #include "projections/sqlite_file.h"
@@ -264,6 +267,70 @@ static void the_checker_tells_of_them(void **state)
     story_remove_directory(dir);
 }
 
+/* In a process without the right to write there: exit code 0 when all files can be read. */
+static void read_as_nobody(const char *dir)
+{
+    if (geteuid() == 0 && setuid(65534) != 0) {
+        _exit(2);
+    }
+    if (access(dir, W_OK) == 0) {
+        _exit(3);
+    }
+    struct sqlite_checker *checker = NULL;
+    char text[SQLITE_CHECKER_TEXT_BYTES];
+    if (sqlite_checker_open(dir, &checker, text) != STATUS_OK) {
+        print_error("%s\n", text);
+        _exit(1);
+    }
+    const bool whole = sqlite_checker_last(checker) == STORY_RECORDS;
+    sqlite_checker_close(checker);
+    _exit(whole ? 0 : 4);
+}
+
+/* Proves that a copy in a directory that may not be written to, named with signs that mean
+ * something in a URI, is read, and that nothing is left there. */
+static void copies_are_read_without_the_right_to_write(void **state)
+{
+    (void)state;
+    char made[64];
+    char dir[80];
+    char log[96];
+    story_directory(made);
+    story_bring_up(made, 3);
+    snprintf(dir, sizeof(dir), "%s #?%%", made);
+    assert_int_equal(rename(made, dir), 0);
+    assert_int_equal(chmod(dir, 0555), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        read_as_nobody(dir);
+    }
+    int ended;
+    assert_int_equal(waitpid(child, &ended, 0), child);
+    assert_true(WIFEXITED(ended));
+    assert_int_equal(WEXITSTATUS(ended), 0);
+    snprintf(log, sizeof(log), "%s/main.db-shm", dir);
+    assert_int_not_equal(access(log, F_OK), 0);
+    assert_int_equal(chmod(dir, 0700), 0);
+    assert_int_equal(rename(dir, made), 0);
+    story_remove_directory(made);
+}
+
+/* Proves that a file whose making in bulk has not ended is a missing one and no difference. */
+static void unfinished_files_are_missing(void **state)
+{
+    (void)state;
+    char dir[64];
+    story_directory(dir);
+    story_bring_up(dir, 3);
+    story_execute(dir, STORY_WEEK_2, "PRAGMA user_version = 0");
+    struct sqlite_db db;
+    assert_int_equal(sqlite_file_open_read(&db, dir, STORY_WEEK_2), STATUS_NOT_FOUND);
+    assert_int_equal(sqlite_file_open_read(&db, dir, STORY_WEEK_1), STATUS_OK);
+    sqlite_db_close(&db);
+    story_remove_directory(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +339,8 @@ int main(void)
         cmocka_unit_test(added_things_are_named_and_do_nothing),
         cmocka_unit_test(lying_indexes_are_named),
         cmocka_unit_test(the_checker_tells_of_them),
+        cmocka_unit_test(copies_are_read_without_the_right_to_write),
+        cmocka_unit_test(unfinished_files_are_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
