@@ -180,7 +180,9 @@ static void snapshot_of_any_moment_goes_on_alike(void **state)
             struct market_view market;
             machine_limits_in_force(applier_machine(whole), &limits);
             machine_market(applier_machine(whole), &market);
-            lowered += limits.open_bets_max < market.open_bets;
+            lowered += limits.accounts_max < market.accounts ||
+                       limits.open_bets_max < market.open_bets ||
+                       limits.nonces_max < market.nonces || limits.transfers_max < market.transfers;
             moments += 1;
         }
         newest_rules = machine_rules(applier_machine(whole));
