@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/text.h"
+#include "journal/format.h"
 #include "replay/replay.h"
 #include "tests/property/story.h"
 #include "tests/unit/replay/sample.h"
@@ -348,6 +349,57 @@ static void snapshots_around_the_change_go_on_alike(void **state)
     drop(told);
 }
 
+/* The first record of the last segment. */
+static uint64_t last_segment_of(const struct account_of *told)
+{
+    struct journal_reader *reader;
+    struct journal_record record;
+    uint64_t first_seq = 0;
+    assert_int_equal(journal_reader_open(told->dir, NULL, 1, &reader), STATUS_OK);
+    while (journal_reader_next(reader, &record) == STATUS_OK) {
+        if (journal_reader_begins_segment(reader, record.seq)) {
+            first_seq = record.seq;
+        }
+    }
+    journal_reader_free(reader);
+    return first_seq;
+}
+
+/* A header with a good checksum that names other rules than the records before it leave in force:
+ * its segment is not of this history. */
+static void header_of_other_rules_is_refused(void **state)
+{
+    (void)state;
+    struct account_of *told = make(seeds[0], 2);
+    const uint64_t first_seq = last_segment_of(told);
+    assert_true(first_seq > told->change_seq);
+    char name[FORMAT_NAME_BYTES];
+    char path[512];
+    uint8_t bytes[FORMAT_SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    format_segment_name(first_seq, name);
+    (void)snprintf(path, sizeof path, "%s/journal/%s", told->dir, name);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fread(bytes, 1, sizeof bytes, file), sizeof bytes);
+    assert_int_equal(format_get_segment_header(bytes, &header), STATUS_OK);
+    assert_int_equal(header.rules_version, 2);
+    header.rules_version = 1;
+    format_put_segment_header(&header, bytes);
+    rewind(file);
+    assert_int_equal(fwrite(bytes, 1, sizeof bytes, file), sizeof bytes);
+    assert_int_equal(fclose(file), 0);
+    struct applier *applier;
+    struct replay_result result;
+    assert_int_equal(applier_open(NULL, &applier), STATUS_OK);
+    assert_int_equal(replay_run(applier, told->dir, &(struct replay_options){.to_seq = 0}, &result),
+                     STATUS_DAMAGED);
+    assert_non_null(strstr(result.problem, "its segment is of rules version 1"));
+    assert_int_equal(applier_seq(applier), first_seq - 1);
+    applier_free(applier);
+    drop(told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +411,7 @@ int main(void)
         cmocka_unit_test(an_older_program_refuses_a_segment_of_later_rules),
         cmocka_unit_test(an_older_program_shows_what_is_there),
         cmocka_unit_test(snapshots_around_the_change_go_on_alike),
+        cmocka_unit_test(header_of_other_rules_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
