@@ -299,13 +299,25 @@ static bool is_in(const char *name, const char *directory)
            strchr(name + length + 1, '/') == NULL;
 }
 
+/* True when the file's place below `path` was renamed, a directory on its way to it, and the file
+ * in it has the name that it durably had there. */
+static bool is_renamed_below(const struct memory_file *file, const char *path)
+{
+    const size_t length = strcmp(path, ".") == 0 ? 0 : strlen(path);
+    const char *name = strrchr(file->name, '/');
+    const char *synced = strrchr(file->synced, '/');
+    return name != NULL && synced != NULL && strcmp(name, synced) == 0 &&
+           strncmp(file->name, path, length) == 0 && (length == 0 || file->name[length] == '/');
+}
+
 static enum status memory_sync_directory(void *context, const char *path)
 {
     struct memory_disk *disk = context;
     const enum status status = enter(disk);
     for (int i = 0; status == STATUS_OK && i < MEMORY_FILES_MAX; i++) {
         struct memory_file *file = &disk->files[i];
-        if (is_in(file->name, path) || (file->name[0] == '\0' && is_in(file->synced, path))) {
+        if (is_in(file->name, path) || (file->name[0] == '\0' && is_in(file->synced, path)) ||
+            is_renamed_below(file, path)) {
             memcpy(file->synced, file->name, sizeof file->synced);
         }
     }

@@ -552,6 +552,31 @@ static void full_disk_leaves_no_new_directory(void **state)
     recover_plan_free(&world.plan);
 }
 
+/* When it is told that all is made, a power cut takes nothing of it: not the directory's name, not
+ * the report. */
+static void power_cut_takes_nothing_that_was_made(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 16; seed++) {
+        char problem[RECOVER_TEXT_BYTES];
+        begin();
+        spoil(0);
+        plan();
+        assert_int_equal(copy(problem), STATUS_OK);
+        const struct memory_file *report = memory_disk_find(&world.work, RECOVER_REPORT_NAME);
+        assert_non_null(report);
+        const size_t bytes = report->size;
+        memory_disk_cut_power(&world.work, seed);
+        expect_new_journal();
+        report = memory_disk_find(&world.work, "new/" RECOVER_REPORT_NAME);
+        assert_non_null(report);
+        assert_int_equal(report->size, bytes);
+        assert_non_null(memchr(report->bytes, 'n', bytes)); /* letters, no zeros that were lost */
+        assert_null(memchr(report->bytes, 0, bytes));
+        recover_plan_free(&world.plan);
+    }
+}
+
 /* Each call of the disk fails in turn: an error and no new directory, or all of it. */
 static void failing_disk_leaves_no_new_directory(void **state)
 {
@@ -791,6 +816,7 @@ int main(void)
         cmocka_unit_test(to_keeps_exactly_so_much),
         cmocka_unit_test(existing_directory_is_never_written_to),
         cmocka_unit_test(full_disk_leaves_no_new_directory),
+        cmocka_unit_test(power_cut_takes_nothing_that_was_made),
         cmocka_unit_test(failing_disk_leaves_no_new_directory),
         cmocka_unit_test(failing_disk_behind_the_damage_loses_nothing_kept),
         cmocka_unit_test(command_shows_then_makes),
