@@ -97,6 +97,10 @@ struct journal_place {
 MUST_USE enum status journal_open(const char *data_dir, const struct journal_options *options,
                                   struct journal **journal, struct journal_report *report);
 
+/* The epoch of the journal in DIR, by the header of its first segment that has one. False: there is
+ * none to be read. Needs no lock. disk NULL: disk_posix(). */
+bool journal_peek_epoch(const char *data_dir, const struct disk *disk, uint64_t *epoch);
+
 /* The durable head now. Thread: any. */
 void journal_head(struct journal *journal, struct journal_head *head);
 

@@ -75,6 +75,48 @@ bool journal_reader_begins_segment(const struct journal_reader *reader, uint64_t
     return first_seq == seq;
 }
 
+/* Of the first segment with a good header. */
+static bool first_epoch(const struct chain *chain, struct segment *segment, uint64_t *epoch)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < chain->segment_count; i++) {
+        char name[FORMAT_NAME_BYTES];
+        format_segment_name(chain->first_seqs[i], name);
+        char *path = chain_path(chain->directory, name);
+        if (path == NULL) {
+            return false;
+        }
+        if (segment_open(segment, path) == STATUS_OK) {
+            struct segment_header header;
+            found = segment_read_header(segment, &header) == STATUS_OK;
+            *epoch = found ? header.epoch : 0;
+            segment_close(segment);
+        }
+        free(path);
+    }
+    return found;
+}
+
+bool journal_peek_epoch(const char *data_dir, const struct disk *disk, uint64_t *epoch)
+{
+    const struct disk *used = disk != NULL ? disk : disk_posix();
+    char *directory = chain_path(data_dir, "journal");
+    if (directory == NULL) {
+        return false;
+    }
+    struct chain chain;
+    struct segment segment;
+    bool found = false;
+    if (chain_open(&chain, used, directory, 1) == STATUS_OK &&
+        segment_init(&segment, used) == STATUS_OK) {
+        found = first_epoch(&chain, &segment, epoch);
+        segment_free(&segment);
+    }
+    chain_close(&chain);
+    free(directory);
+    return found;
+}
+
 /* What the finding means to one who only reads: an end, or a refusal. */
 static enum status judge(struct journal_reader *reader, const struct finding *finding)
 {

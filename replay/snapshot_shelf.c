@@ -53,13 +53,17 @@ static enum status read_at(struct snapshot_shelf *shelf, size_t index, struct sn
     return status;
 }
 
-bool snapshot_shelf_newest(struct snapshot_shelf *shelf, struct snapshot_header *header)
+bool snapshot_shelf_newest(struct snapshot_shelf *shelf, const uint64_t *epoch,
+                           struct snapshot_header *header)
 {
     for (size_t i = 0; i < shelf->list.count; i++) {
         struct snapshot snapshot;
-        if (!shelf->rejected[i] && read_at(shelf, i, &snapshot) == STATUS_OK) {
+        if (shelf->rejected[i] || read_at(shelf, i, &snapshot) != STATUS_OK) {
+            continue;
+        }
+        free(snapshot.body);
+        if (epoch == NULL || snapshot.header.place.epoch == *epoch) {
             *header = snapshot.header;
-            free(snapshot.body);
             return true;
         }
     }

@@ -26,9 +26,10 @@ MUST_USE enum status snapshot_shelf_open(struct snapshot_shelf *shelf, const str
                                          const char *data_dir, void *context,
                                          void (*on_skipped)(void *context, const char *line));
 
-/* The header of the newest good snapshot, every byte of which was checked: a witness of how far a
- * journal was durable. False: there is none. */
-bool snapshot_shelf_newest(struct snapshot_shelf *shelf, struct snapshot_header *header);
+/* The header of the newest good snapshot of the journal with this epoch (NULL: of any), every byte
+ * of which was checked: a witness of how far it was durable. False: there is none. */
+bool snapshot_shelf_newest(struct snapshot_shelf *shelf, const uint64_t *epoch,
+                           struct snapshot_header *header);
 
 /* The state of the newest good snapshot of the journal with this epoch at newest_seq or before.
  * That the journal's history up to it is the snapshot's is the replay's to see

@@ -226,7 +226,9 @@ static enum status take_snapshot(struct account_story *story, struct snapshot_sh
 {
     struct snapshot_header newest;
     struct snapshot_header header;
-    if (!snapshot_shelf_newest(shelf, &newest)) {
+    uint64_t epoch;
+    const bool has_epoch = journal_peek_epoch(story->data_dir, NULL, &epoch);
+    if (!snapshot_shelf_newest(shelf, has_epoch ? &epoch : NULL, &newest)) {
         return STATUS_NOT_FOUND;
     }
     uint64_t below = story->at.seq != 0 ? story->at.seq : UINT64_MAX;

@@ -97,10 +97,12 @@ static void find_witnesses(struct recover_options *options, char file[32],
 {
     struct snapshot_shelf shelf;
     struct snapshot_header newest;
+    uint64_t epoch;
+    const bool has_epoch = journal_peek_epoch(options->data_dir, NULL, &epoch);
     sqlite_audit_witness(options->data_dir, &options->witness_seq, file);
     options->witness_name = file;
     if (snapshot_shelf_open(&shelf, NULL, options->data_dir, NULL, NULL) == STATUS_OK &&
-        snapshot_shelf_newest(&shelf, &newest)) {
+        snapshot_shelf_newest(&shelf, has_epoch ? &epoch : NULL, &newest)) {
         char name[SNAPSHOT_NAME_BYTES];
         snapshot_name(newest.seq, name);
         (void)snprintf(snapshot, RECOVER_SNAPSHOT_BYTES, "%s/%s", SNAPSHOT_FOLDER, name); /* fits */

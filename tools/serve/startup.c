@@ -126,13 +126,15 @@ static void on_skipped_snapshot(void *context, const char *line)
 static void find_snapshot(struct server *server, struct snapshot_header *newest,
                           char name[SNAPSHOT_NAME_BYTES + sizeof SNAPSHOT_FOLDER])
 {
+    uint64_t epoch;
+    const bool has_epoch = journal_peek_epoch(server->options.data_dir, NULL, &epoch);
     *newest = (struct snapshot_header){0};
     const enum status status = snapshot_shelf_open(&server->shelf, NULL, server->options.data_dir,
                                                    NULL, on_skipped_snapshot);
     if (status != STATUS_OK) {
         fprintf(stderr, "tapline serve: snapshots: %s; none is used\n",
                 disk_problem(disk_posix(), status));
-    } else if (snapshot_shelf_newest(&server->shelf, newest)) {
+    } else if (snapshot_shelf_newest(&server->shelf, has_epoch ? &epoch : NULL, newest)) {
         char file[SNAPSHOT_NAME_BYTES];
         snapshot_name(newest->seq, file);
         snprintf(name, SNAPSHOT_NAME_BYTES + sizeof SNAPSHOT_FOLDER, "%s/%s", SNAPSHOT_FOLDER,

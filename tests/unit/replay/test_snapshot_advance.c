@@ -342,6 +342,39 @@ static void snapshot_of_another_history_is_not_used(void **state)
     free(expected.at);
 }
 
+/* A newer snapshot of another journal hides none of this one: the newest of this journal is still
+ * the witness of its end. */
+static void foreign_snapshot_hides_no_witness(void **state)
+{
+    (void)state;
+    must_advance(40);
+    must_advance(60);
+    struct snapshot_shelf shelf;
+    struct snapshot_header header;
+    struct applier *applier;
+    assert_int_equal(snapshot_shelf_open(&shelf, NULL, sample.dir, NULL, NULL), STATUS_OK);
+    assert_int_equal(
+        snapshot_shelf_take(&shelf, epoch, UINT64_MAX, &sample_limits, &applier, &header),
+        STATUS_OK);
+    assert_int_equal(header.seq, 60);
+    header.place.epoch += 1;
+    char problem[SNAPSHOT_PROBLEM_BYTES];
+    assert_int_equal(snapshot_write(disk_posix(), sample.dir, applier, &header.place, problem),
+                     STATUS_OK);
+    applier_free(applier);
+
+    uint64_t peeked;
+    assert_true(journal_peek_epoch(sample.dir, NULL, &peeked));
+    assert_int_equal(peeked, epoch);
+    assert_int_equal(snapshot_shelf_open(&shelf, NULL, sample.dir, NULL, NULL), STATUS_OK);
+    assert_true(snapshot_shelf_newest(&shelf, &peeked, &header));
+    assert_int_equal(header.seq, 40);
+    assert_true(snapshot_shelf_newest(&shelf, NULL, &header));
+    assert_int_equal(header.seq, 60);
+    peeked += 2;
+    assert_false(snapshot_shelf_newest(&shelf, &peeked, &header));
+}
+
 /* A header that says another time than the state behind it, with a hash that fits:
  * the two were not made together. */
 static void header_of_another_state_is_not_used(void **state)
@@ -489,6 +522,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_snapshots_cost_time_and_nothing_else, make_sample,
                                         remove_sample),
         cmocka_unit_test_setup_teardown(snapshot_of_another_history_is_not_used, make_sample,
+                                        remove_sample),
+        cmocka_unit_test_setup_teardown(foreign_snapshot_hides_no_witness, make_sample,
                                         remove_sample),
         cmocka_unit_test_setup_teardown(snapshot_at_the_end_is_compared_as_well, make_sample,
                                         remove_sample),
