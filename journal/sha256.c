@@ -3,11 +3,22 @@
 #include <nettle/sha2.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 
 _Static_assert(HASH_BYTES == SHA256_DIGEST_SIZE, "the tree is made of SHA-256");
+
+#define BLOCK_BYTES SHA256_BLOCK_BYTES
+#define PAD_BYTES   9 /* one bit, and the length in 8 bytes */
+
+struct sha256_stream {
+    bool portable; /* through the context; else the words, ordered as the instructions want them */
+    uint64_t bytes;
+    _Alignas(16) uint8_t words[HASH_BYTES];
+    struct sha256_ctx context;
+};
 
 static void hash_one(const struct sha256_message *message)
 {
@@ -30,10 +41,8 @@ void sha256_many_portable(const struct sha256_message *messages, size_t count)
 #include <cpuid.h>
 #include <immintrin.h>
 
-#define BLOCK_BYTES 64
-#define PAD_BYTES   9   /* one bit, and the length in 8 bytes */
-#define LANES       4   /* side by side: enough to fill the wait for one step's result */
-#define LANE_BYTES  512 /* of a padded message; a longer one goes alone */
+#define LANES      4   /* side by side: enough to fill the wait for one step's result */
+#define LANE_BYTES 512 /* of a padded message; a longer one goes alone */
 
 #define NI __attribute__((target("sha,sse4.1")))
 
@@ -58,21 +67,21 @@ struct lane {
     uint8_t bytes[LANE_BYTES];
 };
 
-NI static void begin_state(struct lane *lane)
+NI static void begin_state(__m128i *abef, __m128i *cdgh)
 {
-    lane->abef = _mm_set_epi32(0x6a09e667, (int)0xbb67ae85u, 0x510e527f, (int)0x9b05688cu);
-    lane->cdgh = _mm_set_epi32(0x3c6ef372, (int)0xa54ff53au, 0x1f83d9ab, 0x5be0cd19);
+    *abef = _mm_set_epi32(0x6a09e667, (int)0xbb67ae85u, 0x510e527f, (int)0x9b05688cu);
+    *cdgh = _mm_set_epi32(0x3c6ef372, (int)0xa54ff53au, 0x1f83d9ab, 0x5be0cd19);
 }
 
-NI static void end_state(const struct lane *lane)
+NI static void end_state(__m128i abef, __m128i cdgh, uint8_t *hash)
 {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-    const __m128i feba = _mm_shuffle_epi32(lane->abef, 0x1b);
-    const __m128i dchg = _mm_shuffle_epi32(lane->cdgh, 0xb1);
+    const __m128i feba = _mm_shuffle_epi32(abef, 0x1b);
+    const __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
     const __m128i dcba = _mm_blend_epi16(feba, dchg, 0xf0);
     const __m128i hgfe = _mm_alignr_epi8(dchg, feba, 8);
-    _mm_storeu_si128((__m128i *)(void *)lane->hash, _mm_shuffle_epi8(dcba, swap));
-    _mm_storeu_si128((__m128i *)(void *)(lane->hash + 16), _mm_shuffle_epi8(hgfe, swap));
+    _mm_storeu_si128((__m128i *)(void *)hash, _mm_shuffle_epi8(dcba, swap));
+    _mm_storeu_si128((__m128i *)(void *)(hash + 16), _mm_shuffle_epi8(hgfe, swap));
 }
 
 /* One block of each lane. All loops have fixed bounds and are unrolled, so that the steps of the
@@ -143,7 +152,7 @@ NI static void load(struct lane *lane, const struct sha256_message *message)
     store_u64(lane->bytes + padded - 8, __builtin_bswap64((uint64_t)length * 8));
     lane->at = lane->bytes;
     lane->hash = message->hash;
-    begin_state(lane);
+    begin_state(&lane->abef, &lane->cdgh);
 }
 
 /* What is still to do; the messages that fit no lane are hashed on the way. */
@@ -195,7 +204,7 @@ static void hash_in_lanes(const struct sha256_message *messages, size_t count)
             if (lane->blocks > 0) {
                 continue;
             }
-            end_state(lane);
+            end_state(lane->abef, lane->cdgh, lane->hash);
             if (!load_next(lane, &rest)) {
                 /* From here on it goes through the motions with its last block. */
                 lane->at -= BLOCK_BYTES;
@@ -208,6 +217,57 @@ static void hash_in_lanes(const struct sha256_message *messages, size_t count)
     }
 }
 
+/* Blocks of one message. Nothing stands beside a step to fill the wait for its result, so all that
+ * is done here is to keep the state in registers from block to block. */
+NI static void compress_alone(uint8_t *words, const uint8_t *blocks, size_t count)
+{
+    const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i abef = _mm_loadu_si128((const void *)words);
+    __m128i cdgh = _mm_loadu_si128((const void *)(words + 16));
+    for (; count > 0; count--, blocks += BLOCK_BYTES) {
+        const __m128i abef_before = abef;
+        const __m128i cdgh_before = cdgh;
+        __m128i w[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const void *)(blocks + 16 * i)), swap);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < 16; i++) {
+            const __m128i constants = _mm_loadu_si128((const void *)(round_constants + 4 * i));
+            __m128i sum = _mm_add_epi32(w[i % 4], constants);
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+            sum = _mm_shuffle_epi32(sum, 0x0e);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, sum);
+            if (i < 12) {
+                const __m128i before = _mm_alignr_epi8(w[(i + 3) % 4], w[(i + 2) % 4], 4);
+                w[i % 4] = _mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]);
+                w[i % 4] = _mm_add_epi32(w[i % 4], before);
+                w[i % 4] = _mm_sha256msg2_epu32(w[i % 4], w[(i + 3) % 4]);
+            }
+        }
+        abef = _mm_add_epi32(abef, abef_before);
+        cdgh = _mm_add_epi32(cdgh, cdgh_before);
+    }
+    _mm_storeu_si128((__m128i *)(void *)words, abef);
+    _mm_storeu_si128((__m128i *)(void *)(words + 16), cdgh);
+}
+
+NI static void begin_alone(uint8_t *words)
+{
+    __m128i abef;
+    __m128i cdgh;
+    begin_state(&abef, &cdgh);
+    _mm_storeu_si128((__m128i *)(void *)words, abef);
+    _mm_storeu_si128((__m128i *)(void *)(words + 16), cdgh);
+}
+
+NI static void end_alone(const uint8_t *words, uint8_t *hash)
+{
+    end_state(_mm_loadu_si128((const void *)words), _mm_loadu_si128((const void *)(words + 16)),
+              hash);
+}
+
 static bool has_instructions;
 static pthread_once_t asked = PTHREAD_ONCE_INIT;
 
@@ -218,18 +278,108 @@ static void ask_processor(void)
                        __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_SHA) != 0;
 }
 
-void sha256_many(const struct sha256_message *messages, size_t count)
+static bool has_processor_instructions(void)
 {
     (void)pthread_once(&asked, ask_processor); /* fails only on a bad argument */
-    if (count > 1 && has_instructions) {
+    return has_instructions;
+}
+
+void sha256_many(const struct sha256_message *messages, size_t count)
+{
+    if (count > 1 && has_processor_instructions()) {
         hash_in_lanes(messages, count);
     } else {
         sha256_many_portable(messages, count);
     }
 }
 #else
+static bool has_processor_instructions(void)
+{
+    return false;
+}
+
+/* Never called: every stream is portable here. */
+static void compress_alone(uint8_t *words, const uint8_t *blocks, size_t count)
+{
+    (void)words;
+    (void)blocks;
+    (void)count;
+}
+
+static void begin_alone(uint8_t *words)
+{
+    (void)words;
+}
+
+static void end_alone(const uint8_t *words, uint8_t *hash)
+{
+    (void)words;
+    (void)hash;
+}
+
 void sha256_many(const struct sha256_message *messages, size_t count)
 {
     sha256_many_portable(messages, count);
 }
 #endif
+
+enum status sha256_stream_open_portable(struct sha256_stream **stream)
+{
+    struct sha256_stream *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    made->portable = true;
+    *stream = made;
+    return STATUS_OK;
+}
+
+enum status sha256_stream_open(struct sha256_stream **stream)
+{
+    const enum status status = sha256_stream_open_portable(stream);
+    if (status == STATUS_OK) {
+        (*stream)->portable = !has_processor_instructions();
+    }
+    return status;
+}
+
+void sha256_stream_begin(struct sha256_stream *stream)
+{
+    if (stream->portable) {
+        sha256_init(&stream->context);
+        return;
+    }
+    stream->bytes = 0;
+    begin_alone(stream->words);
+}
+
+void sha256_stream_blocks(struct sha256_stream *stream, const uint8_t *blocks, size_t count)
+{
+    if (stream->portable) {
+        sha256_update(&stream->context, count * BLOCK_BYTES, blocks);
+        return;
+    }
+    stream->bytes += count * BLOCK_BYTES;
+    compress_alone(stream->words, blocks, count);
+}
+
+void sha256_stream_end(struct sha256_stream *stream, uint8_t *rest, size_t bytes, uint8_t *hash)
+{
+    if (stream->portable) {
+        sha256_update(&stream->context, bytes, rest);
+        sha256_digest(&stream->context, HASH_BYTES, hash);
+        return;
+    }
+    const size_t blocks = (bytes + PAD_BYTES + BLOCK_BYTES - 1) / BLOCK_BYTES;
+    const uint64_t bits = (stream->bytes + bytes) * 8;
+    memset(rest + bytes, 0, 2 * BLOCK_BYTES);
+    rest[bytes] = 0x80;
+    store_u64(rest + blocks * BLOCK_BYTES - 8, __builtin_bswap64(bits));
+    compress_alone(stream->words, rest, blocks);
+    end_alone(stream->words, hash);
+}
+
+void sha256_stream_free(struct sha256_stream *stream)
+{
+    free(stream);
+}

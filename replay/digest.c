@@ -1,6 +1,5 @@
 #include "replay/digest.h"
 
-#include <nettle/sha2.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "journal/sha256.h"
 
 /* The bytes of a record gather here and are hashed at once; a record that says more than this is
  * hashed in pieces. Small enough to stay in the processor's first cache. */
@@ -29,7 +29,7 @@ _Static_assert(28 + CONFIG_KEY_COUNT * 8 + LIMIT_MARKET_BYTES + 1 <= ELEMENT_BYT
                "a config fits");
 
 struct digest {
-    struct sha256_ctx hash;
+    struct sha256_stream *hash;
     struct event_sink sink;
     const struct event_sink *next;
     bool within; /* between begin and end */
@@ -38,7 +38,7 @@ struct digest {
     uint32_t line; /* of the next posting */
     uint8_t *at;   /* in `gathered`: behind what waits to be hashed */
     uint8_t value[HASH_BYTES];
-    uint8_t gathered[GATHER_BYTES];
+    uint8_t gathered[GATHER_BYTES + 2 * SHA256_BLOCK_BYTES]; /* and the padding */
 };
 
 static void put_u8(struct digest *digest, uint32_t value)
@@ -72,11 +72,14 @@ static void put_bytes(struct digest *digest, const uint8_t *bytes, size_t count)
     digest->at += count;
 }
 
-/* Hashes what has gathered. */
+/* Hashes the whole blocks of what has gathered. */
 static void flush(struct digest *digest)
 {
-    sha256_update(&digest->hash, (size_t)(digest->at - digest->gathered), digest->gathered);
-    digest->at = digest->gathered;
+    const size_t count = (size_t)(digest->at - digest->gathered);
+    const size_t rest = count % SHA256_BLOCK_BYTES;
+    sha256_stream_blocks(digest->hash, digest->gathered, count / SHA256_BLOCK_BYTES);
+    memmove(digest->gathered, digest->at - rest, rest);
+    digest->at = digest->gathered + rest;
 }
 
 /* Room for one element: those that put it in need not ask again. */
@@ -371,6 +374,10 @@ enum status digest_open(struct digest **digest)
     if (made == NULL) {
         return STATUS_NO_MEMORY;
     }
+    if (sha256_stream_open(&made->hash) != STATUS_OK) {
+        free(made);
+        return STATUS_NO_MEMORY;
+    }
     made->sink = (struct event_sink){made, take_event, take_posting};
     *digest = made;
     return STATUS_OK;
@@ -391,7 +398,7 @@ void digest_begin(struct digest *digest, uint64_t seq, int64_t time_ms,
     digest->seq = seq;
     digest->time_ms = time_ms;
     digest->line = 0;
-    sha256_init(&digest->hash);
+    sha256_stream_begin(digest->hash);
     digest->at = digest->gathered;
     put_bytes(digest, digest->value, HASH_BYTES);
     put_i64(digest, time_ms);
@@ -407,8 +414,8 @@ void digest_end(struct digest *digest)
     CHECK(digest->within);
     digest->within = false;
     digest->next = NULL;
-    flush(digest);
-    sha256_digest(&digest->hash, HASH_BYTES, digest->value);
+    sha256_stream_end(digest->hash, digest->gathered, (size_t)(digest->at - digest->gathered),
+                      digest->value);
 }
 
 const uint8_t *digest_value(const struct digest *digest)
@@ -418,5 +425,8 @@ const uint8_t *digest_value(const struct digest *digest)
 
 void digest_free(struct digest *digest)
 {
+    if (digest != NULL) {
+        sha256_stream_free(digest->hash);
+    }
     free(digest);
 }

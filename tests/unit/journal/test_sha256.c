@@ -119,12 +119,51 @@ static void hash_may_replace_a_piece(void **state)
     }
 }
 
+/* One message out of its own buffer: every length with any part of it given as blocks, by the
+ * processor's instructions and without, and one message after another by one stream. */
+static void stream_hashes_as_nettle(void **state)
+{
+    (void)state;
+    struct random random = random_start("stream_hashes_as_nettle", 3);
+    struct sha256_stream *streams[2];
+    assert_int_equal(sha256_stream_open(&streams[0]), STATUS_OK);
+    assert_int_equal(sha256_stream_open_portable(&streams[1]), STATUS_OK);
+    for (size_t length = 0; length <= BYTES_MAX; length++) {
+        uint8_t message[BYTES_MAX];
+        for (size_t i = 0; i < length; i++) {
+            message[i] = (uint8_t)random_next(&random);
+        }
+        struct sha256_ctx context;
+        uint8_t expected[HASH_BYTES];
+        sha256_init(&context);
+        sha256_update(&context, length, message);
+        sha256_digest(&context, sizeof expected, expected);
+        const size_t blocks = random_below(&random, length / SHA256_BLOCK_BYTES + 1);
+        const size_t first = random_below(&random, blocks + 1);
+        for (int i = 0; i < 2; i++) {
+            uint8_t buffer[BYTES_MAX + 2 * SHA256_BLOCK_BYTES];
+            uint8_t hash[HASH_BYTES];
+            memset(buffer, 0xa5, sizeof buffer);
+            memcpy(buffer, message, length);
+            sha256_stream_begin(streams[i]);
+            sha256_stream_blocks(streams[i], buffer, first);
+            sha256_stream_blocks(streams[i], buffer + first * SHA256_BLOCK_BYTES, blocks - first);
+            const size_t done = blocks * SHA256_BLOCK_BYTES;
+            sha256_stream_end(streams[i], buffer + done, length - done, hash);
+            assert_memory_equal(hash, expected, HASH_BYTES);
+        }
+    }
+    sha256_stream_free(streams[0]);
+    sha256_stream_free(streams[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_length_hashes_as_alone),
         cmocka_unit_test(mixed_lengths_find_their_own_hashes),
         cmocka_unit_test(hash_may_replace_a_piece),
+        cmocka_unit_test(stream_hashes_as_nettle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

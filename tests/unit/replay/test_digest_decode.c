@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "base/text.h"
 #include "journal/codec.h"
 #include "journal/journal.h"
+#include "journal/sha256.h"
 #include "replay/applier.h"
 #include "tests/property/story.h"
 #include "tests/unit/random.h"
@@ -59,17 +59,33 @@ static struct {
 
 /* --- The bytes, on their way to the hash. --- */
 
-void __real_nettle_sha256_update(struct sha256_ctx *hash, size_t count, const uint8_t *bytes);
-void __wrap_nettle_sha256_update(struct sha256_ctx *hash, size_t count, const uint8_t *bytes);
+void __real_sha256_stream_blocks(struct sha256_stream *stream, const uint8_t *blocks, size_t count);
+void __wrap_sha256_stream_blocks(struct sha256_stream *stream, const uint8_t *blocks, size_t count);
+void __real_sha256_stream_end(struct sha256_stream *stream, uint8_t *rest, size_t bytes,
+                              uint8_t *hash);
+void __wrap_sha256_stream_end(struct sha256_stream *stream, uint8_t *rest, size_t bytes,
+                              uint8_t *hash);
 
-void __wrap_nettle_sha256_update(struct sha256_ctx *hash, size_t count, const uint8_t *bytes)
+static void overhear(const uint8_t *bytes, size_t count)
 {
     if (all.taking) {
         assert_true(all.count + count <= BYTES_MAX);
         memcpy(all.bytes + all.count, bytes, count);
         all.count += count;
     }
-    __real_nettle_sha256_update(hash, count, bytes);
+}
+
+void __wrap_sha256_stream_blocks(struct sha256_stream *stream, const uint8_t *blocks, size_t count)
+{
+    overhear(blocks, count * SHA256_BLOCK_BYTES);
+    __real_sha256_stream_blocks(stream, blocks, count);
+}
+
+void __wrap_sha256_stream_end(struct sha256_stream *stream, uint8_t *rest, size_t bytes,
+                              uint8_t *hash)
+{
+    overhear(rest, bytes);
+    __real_sha256_stream_end(stream, rest, bytes, hash);
 }
 
 /* --- Events and postings as text, every field of them. --- */
