@@ -8,9 +8,10 @@
 
 #define PROGRESS_EVERY 4096 /* records between two calls of the hook */
 
-/* How many records ahead the machine hears what comes: the first time, and the second. */
-#define AHEAD_FAR  12
-#define AHEAD_NEAR 6
+/* How many records ahead the machine hears what comes: the first time, and again. */
+#define AHEAD_FAR    12
+#define AHEAD_MIDDLE 8
+#define AHEAD_NEAR   4
 
 struct run {
     struct applier *applier;
@@ -179,22 +180,26 @@ static enum status check_begin(struct run *run)
     return STATUS_MISMATCH;
 }
 
+/* The record that was peeked at so many records before the last, when it was a tap. */
+static void hint(const struct run *run, size_t back, enum machine_distance distance)
+{
+    const size_t at = (run->peeked + AHEAD_FAR - back) % AHEAD_FAR;
+    if (run->ahead[at].is_tap) {
+        machine_prefetch(applier_machine(run->applier), &run->ahead[at].tap, distance);
+    }
+}
+
 /* Lets the machine fetch what the taps that come next will touch. */
 static void look_ahead(struct run *run)
 {
-    const struct machine *machine = applier_machine(run->applier);
     const uint8_t *bytes;
     size_t length;
     while (journal_reader_peek(run->reader, AHEAD_FAR, &bytes, &length)) {
         const size_t far = run->peeked % AHEAD_FAR;
-        const size_t near = (run->peeked + AHEAD_FAR - AHEAD_NEAR) % AHEAD_FAR;
         run->ahead[far].is_tap = codec_peek_tap(bytes, length, &run->ahead[far].tap);
-        if (run->ahead[far].is_tap) {
-            machine_prefetch(machine, &run->ahead[far].tap, true);
-        }
-        if (run->ahead[near].is_tap) {
-            machine_prefetch(machine, &run->ahead[near].tap, false);
-        }
+        hint(run, 0, MACHINE_FAR);
+        hint(run, AHEAD_FAR - AHEAD_MIDDLE, MACHINE_MIDDLE);
+        hint(run, AHEAD_FAR - AHEAD_NEAR, MACHINE_NEAR);
         run->peeked++;
     }
 }

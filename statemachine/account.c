@@ -21,6 +21,12 @@ void accounts_prefetch(const struct accounts *accounts, const uint8_t *address)
     table_prefetch(&accounts->by_address, mix_address(address));
 }
 
+void accounts_prefetch_record(const struct accounts *accounts, const uint8_t *address)
+{
+    struct table_walk walk = table_walk(&accounts->by_address, mix_address(address));
+    __builtin_prefetch(&accounts->records[table_next(&walk)], 1);
+}
+
 uint32_t accounts_open(struct accounts *accounts, const uint8_t *address)
 {
     CHECK(accounts->count < accounts->capacity);

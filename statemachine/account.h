@@ -30,6 +30,9 @@ uint32_t accounts_find(const struct accounts *accounts, const uint8_t *address);
 /* Asks the processor for what accounts_find of this address will look at; changes nothing. */
 void accounts_prefetch(const struct accounts *accounts, const uint8_t *address);
 
+/* The same for the account itself, when what the first asks for has come. */
+void accounts_prefetch_record(const struct accounts *accounts, const uint8_t *address);
+
 /* Opens an account and returns its user id. The address must be new, and the arena has room;
  * whether the limit in force admits it is the caller's question. */
 uint32_t accounts_open(struct accounts *accounts, const uint8_t *address);

@@ -46,6 +46,7 @@ size_t arena_lay_out(struct machine *machine, unsigned char *base,
     struct nonces *nonces = &machine->nonces;
     nonces->capacity = limits->nonces_max;
     nonces->records = take(&arena, (size_t)limits->nonces_max + 1, sizeof *nonces->records);
+    nonces->links = take(&arena, (size_t)limits->nonces_max + 1, sizeof *nonces->links);
     nonces->by_time = take(&arena, NONCE_SPAN_MS, sizeof *nonces->by_time);
     take_table(&arena, &nonces->by_key, limits->nonces_max);
 

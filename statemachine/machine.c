@@ -317,14 +317,22 @@ void machine_apply(struct machine *machine, const struct input *input,
     dispatch(&step, input);
 }
 
-void machine_prefetch(const struct machine *machine, const struct tap *tap, bool far)
+void machine_prefetch(const struct machine *machine, const struct tap *tap,
+                      enum machine_distance distance)
 {
-    if (far) {
+    switch (distance) {
+    case MACHINE_FAR:
         nonces_prefetch(&machine->nonces, tap);
         accounts_prefetch(&machine->accounts, tap->account);
         return;
+    case MACHINE_MIDDLE:
+        accounts_prefetch_record(&machine->accounts, tap->account);
+        return;
+    case MACHINE_NEAR: {
+        const uint32_t user_id = accounts_find(&machine->accounts, tap->account);
+        positions_prefetch_taken(&machine->positions, &machine->accounts.records[user_id], user_id,
+                                 tap->column_ms, tap->band);
+        return;
     }
-    const uint32_t user_id = accounts_find(&machine->accounts, tap->account);
-    __builtin_prefetch(&machine->accounts.records[user_id]);
-    positions_prefetch_taken(&machine->positions, user_id, tap->column_ms, tap->band);
+    }
 }

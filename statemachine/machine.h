@@ -59,9 +59,15 @@ struct tap_check machine_check_tap(const struct machine *machine, const struct t
 
 /* Hints that this tap will be applied soon: the processor begins to fetch what its look-ups will
  * touch. Changes nothing and may be left out; only account, nonce, column and band are looked at,
- * and may be anything. far: a dozen records ahead; else half as many, for what hangs on what the
- * first has brought. */
-void machine_prefetch(const struct machine *machine, const struct tap *tap, bool far);
+ * and may be anything. Once for each distance, from far to near: each asks for what hangs on what
+ * the one before has brought. */
+enum machine_distance {
+    MACHINE_FAR,    /* some twelve records ahead */
+    MACHINE_MIDDLE, /* eight */
+    MACHINE_NEAR,   /* four */
+};
+void machine_prefetch(const struct machine *machine, const struct tap *tap,
+                      enum machine_distance distance);
 
 /* --- Views: copies for readers, nothing borrowed unless said. --- */
 

@@ -5,7 +5,10 @@
 
 #include "statemachine/saturate.h"
 
-#define EXPIRE_TOGETHER 16
+/* Nonces of this many times ahead of those that are due are asked for, four times in turn, and of
+ * each ms no more than this. */
+#define AHEAD_STEP_MS 4
+#define AHEAD_OF_MS   6
 
 static uint64_t hash_of(const uint8_t *account, const uint8_t *nonce)
 {
@@ -71,7 +74,7 @@ static uint32_t count_past(const struct nonces *nonces, int64_t time_ms, uint32_
     uint32_t past = 0;
     for (int64_t ms = nonces->first_ms; is_past(ms, time_ms) && ms <= nonces->last_ms; ms++) {
         for (uint32_t number = *chain_of(nonces, ms); number != 0;
-             number = nonces->records[number].same_ms) {
+             number = nonces->links[number].same_ms) {
             past += 1;
             if (past == most) {
                 return past;
@@ -101,8 +104,7 @@ bool nonces_fit(const struct nonces *nonces, int64_t message_ms)
 
 static void add_to_time(struct nonces *nonces, uint32_t number)
 {
-    struct nonce *record = &nonces->records[number];
-    const int64_t message_ms = record->message_ms;
+    const int64_t message_ms = nonces->records[number].message_ms;
     CHECK(nonces_fit(nonces, message_ms));
     if (nonces->count == 0 || message_ms < nonces->first_ms) {
         nonces->first_ms = message_ms;
@@ -111,7 +113,7 @@ static void add_to_time(struct nonces *nonces, uint32_t number)
         nonces->last_ms = message_ms;
     }
     uint32_t *chain = chain_of(nonces, message_ms);
-    record->same_ms = *chain;
+    nonces->links[number].same_ms = *chain;
     *chain = number;
 }
 
@@ -119,8 +121,10 @@ static uint32_t take_record(struct nonces *nonces)
 {
     const uint32_t number = nonces->first_free;
     if (number != 0) {
-        nonces->first_free = nonces->records[number].next;
-        __builtin_prefetch(&nonces->records[nonces->first_free], 1); /* for the next one */
+        nonces->first_free = nonces->links[number].next;
+        __builtin_prefetch(&nonces->links[nonces->first_free], 1); /* for the next one */
+        __builtin_prefetch(&nonces->records[nonces->first_free], 1);
+        __builtin_prefetch(&nonces->records[nonces->first_free].digest, 1);
         return number;
     }
     nonces->used += 1;
@@ -131,19 +135,18 @@ void nonces_put(struct nonces *nonces, const struct nonce *entry)
 {
     CHECK(nonces->count < nonces->capacity);
     const uint32_t number = take_record(nonces);
-    struct nonce *record = &nonces->records[number];
-    *record = *entry;
-    record->previous = nonces->last;
-    record->next = 0;
+    nonces->records[number] = *entry;
+    const uint32_t hash = table_fold(hash_of(entry->account, entry->nonce));
+    nonces->links[number] = (struct nonce_links){.previous = nonces->last, .hash = hash};
     if (nonces->last != 0) {
-        nonces->records[nonces->last].next = number;
+        nonces->links[nonces->last].next = number;
     } else {
         nonces->first = number;
     }
     nonces->last = number;
     add_to_time(nonces, number);
     nonces->count += 1;
-    table_insert(&nonces->by_key, hash_of(record->account, record->nonce), number);
+    table_insert(&nonces->by_key, hash, number);
 }
 
 void nonces_use(struct nonces *nonces, const struct tap *tap, uint64_t bet)
@@ -158,22 +161,44 @@ void nonces_use(struct nonces *nonces, const struct tap *tap, uint64_t bet)
     nonces_put(nonces, &entry);
 }
 
-static void drop(struct nonces *nonces, uint32_t number, uint64_t hash)
+static void drop(struct nonces *nonces, uint32_t number)
 {
-    struct nonce *entry = &nonces->records[number];
-    table_remove(&nonces->by_key, hash, number);
-    if (entry->previous != 0) {
-        nonces->records[entry->previous].next = entry->next;
+    struct nonce_links *links = &nonces->links[number];
+    table_remove(&nonces->by_key, links->hash, number);
+    if (links->previous != 0) {
+        nonces->links[links->previous].next = links->next;
     } else {
-        nonces->first = entry->next;
+        nonces->first = links->next;
     }
-    if (entry->next != 0) {
-        nonces->records[entry->next].previous = entry->previous;
+    if (links->next != 0) {
+        nonces->links[links->next].previous = links->previous;
     } else {
-        nonces->last = entry->previous;
+        nonces->last = links->previous;
     }
-    entry->next = nonces->first_free;
+    links->next = nonces->first_free;
     nonces->first_free = number;
+}
+
+static void prefetch_slots(const struct nonces *nonces, uint32_t number)
+{
+    for (uint32_t i = 0; i < AHEAD_OF_MS && number != 0; i++) {
+        table_prefetch(&nonces->by_key, nonces->links[number].hash);
+        number = nonces->links[number].same_ms;
+    }
+}
+
+/* A chain is as slow as memory when each one says where the next lies. So the processor is asked
+ * for the first ones of the chains that come, in steps: at each ms for the first of a chain, the
+ * second of an earlier, the third of a still earlier one, and then for their slots. */
+static void prefetch_chains(const struct nonces *nonces, int64_t ms)
+{
+    const struct nonce_links *links = nonces->links; /* those of number 0 are all zero */
+    __builtin_prefetch(&links[*chain_of(nonces, ms + 4 * AHEAD_STEP_MS)], 1);
+    const uint32_t first = *chain_of(nonces, ms + 3 * AHEAD_STEP_MS);
+    __builtin_prefetch(&links[links[first].same_ms], 1);
+    const uint32_t second = links[*chain_of(nonces, ms + 2 * AHEAD_STEP_MS)].same_ms;
+    __builtin_prefetch(&links[links[second].same_ms], 1);
+    prefetch_slots(nonces, *chain_of(nonces, ms + AHEAD_STEP_MS));
 }
 
 /* Takes the earliest out of its chain. 0: none is past. */
@@ -183,35 +208,21 @@ static uint32_t take_past(struct nonces *nonces, int64_t time_ms)
         uint32_t *chain = chain_of(nonces, nonces->first_ms);
         const uint32_t number = *chain;
         if (number != 0) {
-            *chain = nonces->records[number].same_ms;
+            *chain = nonces->links[number].same_ms;
             nonces->count -= 1;
             return number;
         }
         nonces->first_ms += 1;
+        prefetch_chains(nonces, nonces->first_ms);
     }
     return 0;
 }
 
 void nonces_expire(struct nonces *nonces, int64_t time_ms)
 {
-    for (;;) {
-        /* Some at a time: their slots are on their way before the first one is looked at. */
-        uint32_t numbers[EXPIRE_TOGETHER];
-        uint64_t hashes[EXPIRE_TOGETHER];
-        uint32_t gathered = 0;
-        while (gathered < EXPIRE_TOGETHER &&
-               (numbers[gathered] = take_past(nonces, time_ms)) != 0) {
-            const struct nonce *entry = &nonces->records[numbers[gathered]];
-            hashes[gathered] = hash_of(entry->account, entry->nonce);
-            table_prefetch(&nonces->by_key, hashes[gathered]);
-            gathered += 1;
-        }
-        for (uint32_t i = 0; i < gathered; i++) {
-            drop(nonces, numbers[i], hashes[i]);
-        }
-        if (gathered < EXPIRE_TOGETHER) {
-            return;
-        }
+    uint32_t number;
+    while ((number = take_past(nonces, time_ms)) != 0) {
+        drop(nonces, number);
     }
 }
 
@@ -221,7 +232,7 @@ static const char *times_problem(const struct nonces *nonces)
     uint32_t hanging = 0;
     for (int64_t slot = 0; slot < NONCE_SPAN_MS; slot++) {
         for (uint32_t number = nonces->by_time[slot]; number != 0;
-             number = nonces->records[number].same_ms) {
+             number = nonces->links[number].same_ms) {
             const int64_t message_ms = nonces->records[number].message_ms;
             if (chain_of(nonces, message_ms) != &nonces->by_time[slot] ||
                 message_ms < nonces->first_ms || message_ms > nonces->last_ms) {
@@ -240,7 +251,7 @@ const char *nonces_problem(const struct nonces *nonces)
 {
     uint32_t listed = 0;
     uint64_t bet = 0;
-    for (uint32_t number = nonces->first; number != 0; number = nonces->records[number].next) {
+    for (uint32_t number = nonces->first; number != 0; number = nonces->links[number].next) {
         const struct nonce *entry = &nonces->records[number];
         if (entry->bet <= bet) {
             return "nonces: not in the order of their bets";

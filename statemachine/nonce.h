@@ -14,12 +14,17 @@
 struct nonce {
     uint8_t account[ADDRESS_BYTES];
     uint8_t nonce[NONCE_BYTES];
-    uint32_t previous; /* in the order of first use */
-    uint32_t next;
-    uint32_t same_ms; /* another one whose message has the same time; 0: none */
     int64_t message_ms;
     uint64_t bet;      /* the first bet, accepted or rejected */
     struct mix digest; /* of the signed text */
+};
+
+/* How a nonce hangs in the lists, and its hash: all that its end touches, four of them a line. */
+struct nonce_links {
+    uint32_t previous; /* in the order of first use */
+    uint32_t next;
+    uint32_t same_ms; /* another one whose message has the same time; 0: none */
+    uint32_t hash;    /* folded */
 };
 
 /* Nonces expire in the order of their messages' times. All live ones lie within this many ms: used
@@ -28,10 +33,11 @@ struct nonce {
 _Static_assert(LIMIT_NONCE_KEPT_MS + LIMIT_TAP_AHEAD_MS < NONCE_SPAN_MS, "and they do");
 
 struct nonces {
-    struct nonce *records; /* from 1; free ones are chained by next */
-    uint32_t *by_time;     /* NONCE_SPAN_MS chains of same_ms, by message_ms modulo their count */
-    int64_t first_ms;      /* no live one's message is earlier; meaningful while count > 0 */
-    int64_t last_ms;       /* nor later */
+    struct nonce *records;     /* from 1 */
+    struct nonce_links *links; /* of the records; free ones are chained by next */
+    uint32_t *by_time; /* NONCE_SPAN_MS chains of same_ms, by message_ms modulo their count */
+    int64_t first_ms;  /* no live one's message is earlier; meaningful while count > 0 */
+    int64_t last_ms;   /* nor later */
     uint32_t capacity;
     uint32_t limit; /* in force: at this count the rules refuse */
     uint32_t count;

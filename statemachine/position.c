@@ -6,6 +6,10 @@
 #include "base/wide.h"
 #include "statemachine/mix.h"
 
+/* How many bets ahead what hangs on them is asked for. */
+#define AHEAD_LINKS 4
+_Static_assert(AHEAD_LINKS < POSITION_AHEAD, "their records have come by then");
+
 /* Bets that were accepted together are opened, priced and settled together: eight ids next to each
  * other share a line of the table, so that most look-ups find it in the cache. */
 static uint64_t hash_of_bet(uint64_t bet)
@@ -71,22 +75,45 @@ static void prefetch_record(const struct position *record)
     }
 }
 
-void positions_prefetch_taken(const struct positions *positions, uint32_t user_id,
-                              int64_t column_ms, int64_t band)
+void positions_prefetch_taken(const struct positions *positions, const struct account *account,
+                              uint32_t user_id, int64_t column_ms, int64_t band)
 {
     table_prefetch(&positions->by_player, hash_of_player(user_id, column_ms, band));
+    __builtin_prefetch(&positions->records[account->first_open].account_previous, 1);
 }
 
-void positions_prefetch_drop(const struct positions *positions, uint32_t number)
+/* The record some places later is asked for by its number in this one: a walk from each to the next
+ * would wait for memory at each step. Then what free_record will touch of one that has come. */
+void positions_ahead_step(struct positions_ahead *ahead, uint32_t number)
 {
-    const struct position *bet = &positions->records[number];
+    const struct positions *positions = ahead->positions;
+    prefetch_record(&positions->records[positions->records[number].queue_ahead]);
+    if (ahead->links == 0) {
+        return;
+    }
+    const struct position *bet = &positions->records[ahead->links];
+    ahead->links = bet->queue_next;
+    __builtin_prefetch(&ahead->accounts[bet->user_id], 1);
+    if (!ahead->leave) {
+        return;
+    }
     table_prefetch(&positions->by_bet, hash_of_bet(bet->bet));
     table_prefetch(&positions->by_player, hash_of_player(bet->user_id, bet->column_ms, bet->band));
     __builtin_prefetch(&positions->records[bet->account_previous].account_next, 1);
     __builtin_prefetch(&positions->records[bet->account_next].account_next, 1);
     __builtin_prefetch(&positions->records[bet->open_previous].open_next, 1);
     __builtin_prefetch(&positions->records[bet->open_next].open_next, 1);
-    prefetch_record(&positions->records[bet->queue_next]);
+}
+
+void positions_ahead_begin(struct positions_ahead *ahead, const struct positions *positions,
+                           const struct account *accounts, uint32_t first, bool leave)
+{
+    *ahead = (struct positions_ahead){positions, accounts, leave, first};
+    uint32_t number = first;
+    for (uint32_t i = 0; i < AHEAD_LINKS; i++) {
+        positions_ahead_step(ahead, number);
+        number = positions->records[number].queue_next; /* of record 0: 0 */
+    }
 }
 
 const struct column *positions_column(const struct positions *positions, int64_t column_step_ms,
@@ -190,6 +217,19 @@ static void unlink_open(struct positions *positions, struct account *account, ui
     account->open_bets -= 1;
 }
 
+/* A queue of `count` bets gets one more: the one so many places before learns its number. */
+static void join_queue(struct positions *positions, struct position_recent *recent, uint32_t count,
+                       uint32_t number)
+{
+    uint32_t *place = &recent->numbers[recent->joined % POSITION_AHEAD];
+    if (count >= POSITION_AHEAD) {
+        positions->records[*place].queue_ahead = number;
+    }
+    *place = number;
+    recent->joined += 1;
+    positions->records[number].queue_ahead = 0;
+}
+
 uint32_t positions_accept(struct positions *positions, struct account *account,
                           const struct position *bet)
 {
@@ -206,8 +246,10 @@ uint32_t positions_accept(struct positions *positions, struct account *account,
         positions->first_waiting = number;
     }
     positions->last_waiting = number;
+    join_queue(positions, &positions->recent_waiting, positions->waiting_count, number);
     positions->waiting_count += 1;
     table_insert(&positions->by_bet, hash_of_bet(bet->bet), number);
+    table_prefetch(&positions->by_bet, hash_of_bet(bet->bet + 8)); /* the next line's first */
     table_insert(&positions->by_player, hash_of_player(bet->user_id, bet->column_ms, bet->band),
                  number);
     return number;
@@ -281,6 +323,7 @@ void positions_confirm(struct positions *positions, int64_t column_step_ms, int6
         slot->first = number;
     }
     slot->last = number;
+    join_queue(positions, &slot->recent, slot->bets, number);
     slot->bets += 1;
     bet->queue_next = 0;
     bet->state = BET_CONFIRMED;

@@ -41,6 +41,7 @@ struct position {
     uint32_t account_previous;
     uint32_t account_next;
     uint32_t cell_next;
+    uint32_t queue_ahead; /* POSITION_AHEAD places later in its queue, or any; for hints alone */
 };
 
 /* A cell that holds confirmed bets. */
@@ -50,6 +51,15 @@ struct cell {
     int64_t payouts_micro;
     uint32_t first; /* its newest bet, chained by cell_next */
     uint32_t column_next;
+};
+
+/* How many bets of a queue their records are asked for ahead, when it is worked on. */
+#define POSITION_AHEAD 8
+
+/* The last that joined a queue, so that they learn who joins it behind them. */
+struct position_recent {
+    uint32_t joined; /* modulo 2^32 */
+    uint32_t numbers[POSITION_AHEAD];
 };
 
 /* A column that holds confirmed bets. The stakes stay in escrow until it settles; together with
@@ -64,6 +74,7 @@ struct column {
     uint32_t first;
     uint32_t last;
     uint32_t first_cell;
+    struct position_recent recent;
 };
 
 /* Columns that can hold confirmed bets at one time are those after the last grid record and at most
@@ -87,6 +98,7 @@ struct positions {
     uint32_t waiting_count;
     uint32_t first_waiting;
     uint32_t last_waiting;
+    struct position_recent recent_waiting;
     struct table by_bet;
     struct table by_player; /* account and cell: one open bet each */
     struct table by_cell;
@@ -122,11 +134,26 @@ void positions_drop_waiting(struct positions *positions, struct account *account
 void positions_confirm(struct positions *positions, int64_t column_step_ms, int64_t band_e4,
                        uint32_t number, struct column **column);
 
-/* Ask the processor for what the next calls will look at; change nothing. The first:
- * positions_taken of this cell. The second: a waiting or running bet that leaves soon. */
-void positions_prefetch_taken(const struct positions *positions, uint32_t user_id,
-                              int64_t column_ms, int64_t band);
-void positions_prefetch_drop(const struct positions *positions, uint32_t number);
+/* Asks the processor for what positions_taken of this cell will look at and positions_accept of it
+ * will write to; changes nothing. */
+void positions_prefetch_taken(const struct positions *positions, const struct account *account,
+                              uint32_t user_id, int64_t column_ms, int64_t band);
+
+/* Walks a queue ahead of who works on it, so that each bet's record, and what hangs on it, have
+ * come when its turn comes. Hints only. */
+struct positions_ahead {
+    const struct positions *positions;
+    const struct account *accounts; /* by user id */
+    bool leave;                     /* the bets leave for good: their links are touched too */
+    uint32_t links;                 /* the bet whose links are asked for next; 0: none is left */
+};
+
+/* Before the first bet of a queue is worked on. */
+void positions_ahead_begin(struct positions_ahead *ahead, const struct positions *positions,
+                           const struct account *accounts, uint32_t first, bool leave);
+
+/* Before each bet, record `number`, is worked on. Changes nothing but *ahead. */
+void positions_ahead_step(struct positions_ahead *ahead, uint32_t number);
 
 /* Takes the first bet of a column out for good. */
 void positions_drop_settled(struct positions *positions, struct column *column,

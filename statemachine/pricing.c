@@ -198,10 +198,14 @@ void pricing_due(struct step *step, int64_t grid_ms, int64_t price_e4)
     const int64_t delay_ms = machine->config.pricing_delay_ms;
     struct measured measured;
     forget(&measured);
+    struct positions_ahead ahead;
+    positions_ahead_begin(&ahead, &machine->positions, machine->accounts.records,
+                          machine->positions.first_waiting, false);
     uint32_t number;
     /* The queue is in id order, hence in the order of acceptance: the first that is not due ends
      * it. */
     while ((number = machine->positions.first_waiting) != 0) {
+        positions_ahead_step(&ahead, number);
         const int64_t due_ms =
             saturating_add(machine->positions.records[number].accepted_at_ms, delay_ms);
         if (grid_ms > saturating_add(due_ms, PRICE_WAIT_MAX_MS)) {

@@ -160,14 +160,12 @@ static void settle_column(struct step *step, struct column *column, int64_t grid
 {
     struct machine *machine = step->machine;
     struct column_result result = decide(machine, column->column_ms, column->band_e4, grid_ms);
+    struct positions_ahead ahead;
+    positions_ahead_begin(&ahead, &machine->positions, machine->accounts.records, column->first,
+                          true);
     while (column->bets > 0) {
         const uint32_t number = column->first;
-        const uint32_t next = machine->positions.records[number].queue_next;
-        if (next != 0) {
-            positions_prefetch_drop(&machine->positions, next);
-            __builtin_prefetch(&machine->accounts.records[machine->positions.records[next].user_id],
-                               1);
-        }
+        positions_ahead_step(&ahead, number);
         settle_bet(step, column, number, &result);
     }
     const struct ledger_ref ref = {.type = REF_COLUMN, .id = (uint64_t)column->column_ms};

@@ -171,7 +171,7 @@ static void put_bets(struct writer *writer, const struct machine *machine)
 static void put_nonces(struct writer *writer, const struct nonces *nonces)
 {
     put_u32(writer, nonces->count);
-    for (uint32_t number = nonces->first; number != 0; number = nonces->records[number].next) {
+    for (uint32_t number = nonces->first; number != 0; number = nonces->links[number].next) {
         const struct nonce *entry = &nonces->records[number];
         put_bytes(writer, entry->account, ADDRESS_BYTES);
         put_bytes(writer, entry->nonce, NONCE_BYTES);

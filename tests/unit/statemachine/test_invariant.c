@@ -166,7 +166,7 @@ static void wrong_nonces_and_transfers_are_named(void **state)
     uint32_t *chain =
         &nonces->by_time[(uint64_t)nonces->records[nonces->last].message_ms % NONCE_SPAN_MS];
     const uint32_t newest = *chain;
-    *chain = nonces->records[newest].same_ms;
+    *chain = nonces->links[newest].same_ms;
     expect_problem(machine, "nonces: one does not hang at its time");
     *chain = newest;
 
