@@ -564,24 +564,40 @@ static struct text_view keep_text(struct codec_scratch *scratch, struct text_vie
     return (struct text_view){(const char *)kept, text.length};
 }
 
+static void keep_texts(struct codec_scratch *scratch, struct tap *tap)
+{
+    scratch->used = 0;
+    if (tap->market.text != tap_bytes_usual_market().text) {
+        tap->market = keep_text(scratch, tap->market);
+    }
+    tap->origin = keep_text(scratch, tap->origin);
+    keep(scratch, tap->signature, tap->signature_bytes, &tap->signature);
+}
+
 enum status codec_decode(struct codec_scratch *scratch, uint64_t seq, const uint8_t *bytes,
                          size_t length, struct input *input)
 {
     struct tap *tap = &input->of.tap;
-    if (length > LIMIT_RECORD_BYTES || !tap_bytes_read(bytes, length, &input->time_ms, tap)) {
+    if (!codec_peek_tap(bytes, length, &input->time_ms, tap)) {
         return codec_decode_general(scratch, seq, bytes, length, input);
     }
     input->seq = seq;
     input->kind = INPUT_TAP;
-    scratch->used = 0;
-    tap->market = keep_text(scratch, tap->market);
-    tap->origin = keep_text(scratch, tap->origin);
-    keep(scratch, tap->signature, tap->signature_bytes, &tap->signature);
+    keep_texts(scratch, tap);
     return STATUS_OK;
 }
 
-bool codec_peek_tap(const uint8_t *bytes, size_t length, struct tap *tap)
+bool codec_peek_tap(const uint8_t *bytes, size_t length, int64_t *time_ms, struct tap *tap)
 {
-    int64_t time_ms;
-    return tap_bytes_read(bytes, length, &time_ms, tap);
+    return length <= LIMIT_RECORD_BYTES && tap_bytes_read(bytes, length, time_ms, tap);
+}
+
+void codec_take_tap(struct codec_scratch *scratch, uint64_t seq, int64_t time_ms,
+                    const struct tap *tap, struct input *input)
+{
+    input->seq = seq;
+    input->time_ms = time_ms;
+    input->kind = INPUT_TAP;
+    input->of.tap = *tap;
+    keep_texts(scratch, &input->of.tap);
 }

@@ -39,6 +39,11 @@ MUST_USE enum status codec_decode_general(struct codec_scratch *scratch, uint64_
 
 /* A look at a record that comes later, for machine_prefetch: true when it is a tap in the usual
  * spelling. Texts and signature point into the bytes, the usual market's name to a constant. */
-bool codec_peek_tap(const uint8_t *bytes, size_t length, struct tap *tap);
+bool codec_peek_tap(const uint8_t *bytes, size_t length, int64_t *time_ms, struct tap *tap);
+
+/* codec_decode of a record whose tap codec_peek_tap has read, from bytes that are still the same.
+ */
+void codec_take_tap(struct codec_scratch *scratch, uint64_t seq, int64_t time_ms,
+                    const struct tap *tap, struct input *input);
 
 #endif

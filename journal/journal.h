@@ -144,7 +144,9 @@ struct journal_record {
     uint64_t seq;
     const uint8_t *bytes; /* borrowed until the next call */
     size_t length;
-    bool batch_end; /* the last record of its batch */
+    bool batch_end;  /* the last record of its batch */
+    uint32_t peeked; /* how many calls of journal_reader_peek that gave a record came from the one
+                        that gave these very bytes up to now, itself included; 0: none gave them */
 };
 
 /* Opens DIR/journal for reading from `from_seq` (1 for all). Verifies checksums, seqs and tree

@@ -169,6 +169,7 @@ static enum status next_of_thread(struct journal_reader *reader)
     if (reader->read == NULL) {
         read_ahead_free(reader->read_ahead);
         reader->read_ahead = NULL;
+        reader->ahead = 0;
         return end_of_batches(reader, &end);
     }
     reader->batch = (struct chain_batch){reader->read->header, reader->read->payload};
@@ -199,6 +200,13 @@ static enum status next_batch(struct journal_reader *reader)
     return status;
 }
 
+/* True when what the scout points at is still there. */
+static bool scout_is_placed(const struct journal_reader *reader)
+{
+    return reader->ahead > 0 && (reader->read_ahead != NULL ||
+                                 reader->scout_window == reader->chain.segment.window_number);
+}
+
 enum status journal_reader_next(struct journal_reader *reader, struct journal_record *record)
 {
     for (;;) {
@@ -215,6 +223,8 @@ enum status journal_reader_next(struct journal_reader *reader, struct journal_re
         reader->next = record->bytes + record->length;
         reader->done++;
         record->batch_end = reader->done == header->count;
+        /* Where the window has moved or was read again, other bytes may stand in the same place. */
+        record->peeked = scout_is_placed(reader) ? reader->ahead : 0;
         reader->ahead -= reader->ahead > 0 ? 1 : 0;
         if (record->seq >= reader->from_seq) {
             return STATUS_OK;
@@ -267,13 +277,6 @@ static bool scout_enters_frame(struct journal_reader *reader)
     return true;
 }
 
-/* True when what the scout points at is still there. */
-static bool scout_is_placed(const struct journal_reader *reader)
-{
-    return reader->ahead > 0 && (reader->read_ahead != NULL ||
-                                 reader->scout_window == reader->chain.segment.window_number);
-}
-
 bool journal_reader_peek(struct journal_reader *reader, uint32_t farthest, const uint8_t **bytes,
                          size_t *length)
 {
@@ -303,6 +306,7 @@ enum status journal_reader_skip_damage(struct journal_reader *reader)
 {
     reader->batch.header.count = 0;
     reader->done = 0;
+    reader->ahead = 0; /* what comes is not what was seen */
     return chain_skip(&reader->chain);
 }
 

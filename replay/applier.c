@@ -148,6 +148,22 @@ static enum status check_applicable(struct applier *applier)
     return STATUS_OK;
 }
 
+/* The decoded input must be what may come next. */
+static enum status check_next(struct applier *applier, const struct input **input)
+{
+    const uint64_t seq = applier->input.seq;
+    if (applier->input.time_ms < applier->time_ms) {
+        return report_bad_record(applier, seq, STATUS_INVALID, "its engine time goes back");
+    }
+    const enum status applicable = check_applicable(applier);
+    if (applicable != STATUS_OK) {
+        return applicable;
+    }
+    applier->decoded = true;
+    *input = &applier->input;
+    return STATUS_OK;
+}
+
 enum status applier_decode(struct applier *applier, uint64_t seq, const uint8_t *record,
                            size_t length, const struct input **input)
 {
@@ -164,16 +180,18 @@ enum status applier_decode(struct applier *applier, uint64_t seq, const uint8_t 
                                        "the program that wrote it, or a newer one"
                                      : "is not a well-formed record");
     }
-    if (applier->input.time_ms < applier->time_ms) {
-        return report_bad_record(applier, seq, STATUS_INVALID, "its engine time goes back");
+    return check_next(applier, input);
+}
+
+enum status applier_take_tap(struct applier *applier, uint64_t seq, int64_t time_ms,
+                             const struct tap *tap, const struct input **input)
+{
+    applier->decoded = false;
+    if (seq != applier->seq + 1) {
+        return report_bad_record(applier, seq, STATUS_INVALID, "is not the next record");
     }
-    const enum status applicable = check_applicable(applier);
-    if (applicable != STATUS_OK) {
-        return applicable;
-    }
-    applier->decoded = true;
-    *input = &applier->input;
-    return STATUS_OK;
+    codec_take_tap(&applier->scratch, seq, time_ms, tap, &applier->input);
+    return check_next(applier, input);
 }
 
 static enum status report_mismatch(struct applier *applier, const struct attest *attest,

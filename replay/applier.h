@@ -50,6 +50,11 @@ MUST_USE enum status applier_apply(struct applier *applier, uint64_t seq, const 
 MUST_USE enum status applier_decode(struct applier *applier, uint64_t seq, const uint8_t *record,
                                     size_t length, const struct input **input);
 
+/* The same of a record whose tap codec_peek_tap has read, from bytes that are still the same.
+ * Errors: as above, but for those of the bytes. */
+MUST_USE enum status applier_take_tap(struct applier *applier, uint64_t seq, int64_t time_ms,
+                                      const struct tap *tap, const struct input **input);
+
 /* Applies what was decoded last and moves the digest on; events and postings go to `sink` too (may
  * be NULL). While the sink is called, applier_input is the record and applier_digest the digest
  * before it. Errors: STATUS_MISMATCH an Attest record that does not fit, with the report filled;

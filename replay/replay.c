@@ -12,6 +12,7 @@
 #define AHEAD_FAR    12
 #define AHEAD_MIDDLE 8
 #define AHEAD_NEAR   4
+#define AHEAD_RING   16 /* those ahead and the present one */
 
 struct run {
     struct applier *applier;
@@ -22,8 +23,11 @@ struct run {
     uint64_t peeked;    /* records that were looked at ahead */
     struct {
         bool is_tap;
+        const uint8_t *bytes; /* what it was read from */
+        int64_t time_ms;
         struct tap tap;
-    } ahead[AHEAD_FAR]; /* the last of them, by their number modulo this */
+    } ahead[AHEAD_RING]; /* the last of them, by their number modulo this */
+    uint64_t present;    /* the number of the present record, when it was one of them */
 };
 
 static enum status say(struct run *run, enum status status, const char *text)
@@ -97,6 +101,19 @@ static bool is_invariant_due(const struct run *run)
     return run->unchecked >= options->invariant_share * entries;
 }
 
+/* A tap that was read when it was looked at ahead is not read again. The reader vouches for the
+ * bytes being those: they were checked meanwhile, and where they might have changed it says so. */
+static enum status decode(struct run *run, const struct journal_record *record,
+                          const struct input **input)
+{
+    const size_t at = (size_t)(run->present % AHEAD_RING);
+    if (record->peeked > 0 && run->ahead[at].is_tap && run->ahead[at].bytes == record->bytes) {
+        return applier_take_tap(run->applier, record->seq, run->ahead[at].time_ms,
+                                &run->ahead[at].tap, input);
+    }
+    return applier_decode(run->applier, record->seq, record->bytes, record->length, input);
+}
+
 /* STATUS_END when the record lies behind the asked end. */
 static enum status apply_one(struct run *run, const struct journal_record *record)
 {
@@ -106,7 +123,7 @@ static enum status apply_one(struct run *run, const struct journal_record *recor
     if (status != STATUS_OK) {
         return status;
     }
-    status = applier_decode(run->applier, record->seq, record->bytes, record->length, &input);
+    status = decode(run, record, &input);
     if (status != STATUS_OK) {
         return bad_record(run, status);
     }
@@ -183,7 +200,7 @@ static enum status check_begin(struct run *run)
 /* The record that was peeked at so many records before the last, when it was a tap. */
 static void hint(const struct run *run, size_t back, enum machine_distance distance)
 {
-    const size_t at = (run->peeked + AHEAD_FAR - back) % AHEAD_FAR;
+    const size_t at = (run->peeked + AHEAD_RING - back) % AHEAD_RING;
     if (run->ahead[at].is_tap) {
         machine_prefetch(applier_machine(run->applier), &run->ahead[at].tap, distance);
     }
@@ -195,8 +212,10 @@ static void look_ahead(struct run *run)
     const uint8_t *bytes;
     size_t length;
     while (journal_reader_peek(run->reader, AHEAD_FAR, &bytes, &length)) {
-        const size_t far = run->peeked % AHEAD_FAR;
-        run->ahead[far].is_tap = codec_peek_tap(bytes, length, &run->ahead[far].tap);
+        const size_t far = run->peeked % AHEAD_RING;
+        run->ahead[far].is_tap =
+            codec_peek_tap(bytes, length, &run->ahead[far].time_ms, &run->ahead[far].tap);
+        run->ahead[far].bytes = bytes;
         hint(run, 0, MACHINE_FAR);
         hint(run, AHEAD_FAR - AHEAD_MIDDLE, MACHINE_MIDDLE);
         hint(run, AHEAD_FAR - AHEAD_NEAR, MACHINE_NEAR);
@@ -230,6 +249,7 @@ static enum status read_all(struct run *run)
         if (status != STATUS_OK) {
             return journal_problem(run, status);
         }
+        run->present = run->peeked - record.peeked;
         look_ahead(run);
         status = apply_one(run, &record);
         if (status == STATUS_END) {

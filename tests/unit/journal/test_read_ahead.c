@@ -1,4 +1,5 @@
 /* A reader with a thread ahead of it says what one without says, record for record. */
+#define _GNU_SOURCE /* memmem */
 #include "journal/read_ahead.h"
 
 #include <setjmp.h>
@@ -272,6 +273,78 @@ static void peek_shows_what_comes(void **state)
     memory_disk_free(&disk);
 }
 
+/* A record says which of the looks ahead showed its very bytes, in both ways and whether or not the
+ * reader looks on after each: whoever decoded them then need not do it again. */
+static void record_knows_the_look_that_showed_it(void **state)
+{
+    (void)state;
+    struct memory_disk disk;
+    memory_disk_init(&disk);
+    fill_disk(&disk);
+    for (int round = 0; round < 4; round++) {
+        struct journal_reader *reader = open_reader(&disk, 1, round % 2 == 1);
+        const uint8_t *shown[1000];
+        uint64_t looks = 0;
+        uint64_t known = 0;
+        struct journal_record record;
+        while (journal_reader_next(reader, &record) == STATUS_OK) {
+            if (record.peeked > 0) {
+                uint8_t expected[FIXTURE_RECORD_MAX];
+                assert_true(record.peeked <= 5 && record.peeked <= looks);
+                assert_ptr_equal(shown[looks - record.peeked], record.bytes);
+                assert_int_equal(record.length, fixture_record(record.seq, expected));
+                assert_memory_equal(record.bytes, expected, record.length);
+                known += 1;
+            }
+            size_t length;
+            while ((round < 2 || record.seq % 3 == 0) && looks < 1000 &&
+                   journal_reader_peek(reader, 5, &shown[looks], &length)) {
+                looks += 1;
+            }
+        }
+        assert_true(known > 60);
+        journal_reader_free(reader);
+    }
+    memory_disk_free(&disk);
+}
+
+/* A frame is looked at while it is being written, and is whole when it is read: the record has the
+ * same place, but is not taken for the one that was shown. */
+static void record_read_again_was_not_shown(void **state)
+{
+    (void)state;
+    struct memory_disk disk;
+    struct fixture fixture;
+    memory_disk_init(&disk);
+    fixture_init(&fixture, &disk);
+    fixture_must_open(&fixture);
+    assert_true(fixture_append(&fixture));
+    assert_true(fixture_append(&fixture));
+    struct journal_reader *reader = open_reader(&disk, 1, false);
+    uint8_t expected[FIXTURE_RECORD_MAX];
+    const size_t expected_bytes = fixture_record(2, expected);
+    struct memory_file *file = memory_disk_find(&disk, ".seg");
+    uint8_t *place = memmem(file->bytes, file->size, expected, expected_bytes);
+    assert_non_null(place);
+    place[expected_bytes - 1] ^= 1;
+    struct journal_record record;
+    const uint8_t *shown;
+    size_t length;
+    assert_int_equal(journal_reader_next(reader, &record), STATUS_OK);
+    assert_true(journal_reader_peek(reader, 5, &shown, &length));
+    assert_int_equal(length, expected_bytes);
+    assert_memory_not_equal(shown, expected, expected_bytes);
+    assert_int_not_equal(journal_reader_next(reader, &record), STATUS_OK);
+    place[expected_bytes - 1] ^= 1;
+    assert_int_equal(journal_reader_next(reader, &record), STATUS_OK);
+    assert_memory_equal(record.bytes, expected, expected_bytes);
+    assert_int_equal(record.peeked, 0);
+    journal_reader_free(reader);
+    assert_int_equal(fixture_close(&fixture), STATUS_OK);
+    fixture_destroy(&fixture);
+    memory_disk_free(&disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +355,8 @@ int main(void)
         cmocka_unit_test(later_records_are_found),
         cmocka_unit_test(reader_may_leave_early),
         cmocka_unit_test(peek_shows_what_comes),
+        cmocka_unit_test(record_knows_the_look_that_showed_it),
+        cmocka_unit_test(record_read_again_was_not_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
