@@ -102,9 +102,8 @@ bool nonces_fit(const struct nonces *nonces, int64_t message_ms)
             saturating_subtract(nonces->last_ms, message_ms) < NONCE_SPAN_MS);
 }
 
-static void add_to_time(struct nonces *nonces, uint32_t number)
+static void add_to_time(struct nonces *nonces, uint32_t number, int64_t message_ms)
 {
-    const int64_t message_ms = nonces->records[number].message_ms;
     CHECK(nonces_fit(nonces, message_ms));
     if (nonces->count == 0 || message_ms < nonces->first_ms) {
         nonces->first_ms = message_ms;
@@ -144,7 +143,7 @@ void nonces_put(struct nonces *nonces, const struct nonce *entry)
         nonces->first = number;
     }
     nonces->last = number;
-    add_to_time(nonces, number);
+    add_to_time(nonces, number, entry->message_ms);
     nonces->count += 1;
     table_insert(&nonces->by_key, hash, number);
 }
