@@ -224,17 +224,15 @@ static void open_lists(struct account_story *story)
  * it: with that the replay sees whether the journal's history is the snapshot's. */
 static enum status take_snapshot(struct account_story *story, struct snapshot_shelf *shelf)
 {
-    struct snapshot_header newest;
     struct snapshot_header header;
     uint64_t epoch;
-    const bool has_epoch = journal_peek_epoch(story->data_dir, NULL, &epoch);
-    if (!snapshot_shelf_newest(shelf, has_epoch ? &epoch : NULL, &newest)) {
+    if (!journal_peek_epoch(story->data_dir, NULL, &epoch)) {
         return STATUS_NOT_FOUND;
     }
     uint64_t below = story->at.seq != 0 ? story->at.seq : UINT64_MAX;
     for (;;) {
-        const enum status status = snapshot_shelf_take(shelf, newest.place.epoch, below - 1, NULL,
-                                                       &story->applier, &header);
+        const enum status status =
+            snapshot_shelf_take(shelf, epoch, below - 1, NULL, &story->applier, &header);
         if (status != STATUS_OK) {
             return status;
         }
